@@ -1,0 +1,100 @@
+"""The contract of a place where workloads run; every backend passes `tests/contract/test_backends.py`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from traitlets.config import LoggingConfigurable
+
+from nabla.schema import Instance
+from nabla.states import WorkloadState
+
+WorkloadKind = Literal["job", "service", "notebook"]
+LayOut = Callable[[str, Path], None]
+"""Lays a snapshot (id) out in an existing, empty folder; runs on a worker thread."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder given to a workload."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Something to run. `id` ends in the attempt (`r0123456789abc-1`) and names all that is made for it.
+
+    `files` (name -> text) are written into the workload's folder `job/` before the command starts, and the
+    snapshot, if any, is laid out in `job/work/`, where the command starts. `command` may use `{python}`
+    for the interpreter that Nabla runs on and `{job}` for the absolute path of `job/` as the command sees it.
+    """
+
+    id: str
+    kind: WorkloadKind
+    command: tuple[str, ...]
+    instance: Instance
+    image: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    ports: tuple[int, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    snapshot: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a backend knows of a workload."""
+
+    state: WorkloadState
+    exit_code: int | None = None
+    reason: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    peak_memory: int | None = None
+    out_of_memory: bool = False
+
+
+class Backend(LoggingConfigurable):
+    """Where workloads run. Every verb is idempotent and keyed by workload id (which ends in the attempt)."""
+
+    kinds: ClassVar[frozenset[str]] = frozenset()
+
+    async def start(self, workload: Workload) -> None:
+        """Start it and return at once; asked twice it is one start."""
+        raise NotImplementedError
+
+    async def stop(self, id: str, grace: float = 30) -> None:
+        """Ask it to end (SIGTERM), and kill all of it after `grace` seconds. Unknown id: nothing happens."""
+        raise NotImplementedError
+
+    async def poll(self, ids: Iterable[str]) -> dict[str, Status]:
+        """Return the status of each workload that exists; one that is unknown is left out."""
+        raise NotImplementedError
+
+    async def list(self) -> set[str]:
+        """Return the ids of all workloads that exist here, finished ones too, until they are deleted."""
+        raise NotImplementedError
+
+    def logs(self, id: str, follow: bool = False) -> AsyncIterator[str]:
+        """Yield what it printed, in pieces; with `follow` until it ends."""
+        raise NotImplementedError
+
+    async def delete(self, id: str) -> None:
+        """Forget an ended workload and remove all that was made for it. Unknown id: nothing happens."""
+        raise NotImplementedError
+
+    def folder(self, id: str) -> Path:
+        """Return the folder `job/` of a workload as the service sees it (its files, events, outputs)."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Let go of what this process holds; workloads go on."""

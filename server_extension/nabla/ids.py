@@ -1,0 +1,64 @@
+"""Short, typed, lower-case ids as Gradient's: a prefix that tells the noun, then random letters and digits."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+from nabla.errors import BadInput
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+PREFIXES = {
+    "team": "t",
+    "project": "p",
+    "notebook": "n",
+    "run": "r",
+    "snapshot": "sn",
+    "dataset": "ds",
+    "model": "mo",
+    "storage provider": "spl",
+    "cluster": "cl",
+}
+NAME_LENGTH = 100
+_NAME = re.compile(r"[^\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def new_id(kind: str) -> str:
+    """Return a fresh id of a noun (a key of `PREFIXES`): its prefix and 13 random characters."""
+    return PREFIXES[kind] + "".join(secrets.choice(ALPHABET) for _ in range(13))
+
+
+def derived_id(kind: str, *parts: str) -> str:
+    """Return the id that always belongs to `parts`: equal parts give an equal id."""
+    number = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest(), "big")
+    letters = []
+    for _ in range(13):
+        number, digit = divmod(number, 36)
+        letters.append(ALPHABET[digit])
+    return PREFIXES[kind] + "".join(letters)
+
+
+def is_id(kind: str, text: str) -> bool:
+    """Tell whether `text` has the form of an id of this noun."""
+    return re.fullmatch(PREFIXES[kind] + "[0-9a-z]{13}", text) is not None
+
+
+def check_name(name: str, what: str = "name") -> str:
+    """Return `name` stripped, or raise `BadInput` saying what a name may be.
+
+    A name has 1 to 100 characters, none of them a slash, a control or a text-direction character,
+    and is neither `.` nor `..`.
+    """
+    name = name.strip()
+    if not name:
+        raise BadInput(f"The {what} is empty: give it 1 to {NAME_LENGTH} characters.", field=what)
+    if len(name) > NAME_LENGTH:
+        raise BadInput(
+            f"The {what} has {len(name)} characters: {NAME_LENGTH} is the most.", field=what
+        )
+    if not _NAME.fullmatch(name) or name in {".", ".."}:
+        raise BadInput(
+            f"The {what} {name!r} has a slash or a control character: leave it out.", field=what
+        )
+    return name

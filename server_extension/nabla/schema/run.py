@@ -1,0 +1,122 @@
+"""Run: one execution of a notebook, what it was given and what became of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from nabla.schema.base import TAG_COUNT, Document, Model, Tag
+from nabla.schema.instance import QueuePlace
+from nabla.schema.snapshot import GitState
+from nabla.states import RunState
+
+ParameterType = Literal["str", "int", "float", "bool", "list", "dict", "none", "any"]
+Origin = Literal["panel", "cli", "sdk", "api"]
+
+
+class Parameter(Model):
+    """One name of a notebook's `parameters` cell: a typed field of the run form."""
+
+    name: str
+    type: ParameterType = "any"
+    default: Any = None
+    source: str = Field(default="", description="The default as written in the cell.")
+    help: str = Field(default="", description="The comment on its line.")
+    choices: list[Any] | None = Field(default=None, description="Of a Literal annotation.")
+
+
+class NotebookSummary(Model):
+    """What a form needs to know of a notebook before it runs."""
+
+    path: str
+    kernel: str
+    language: str = "python"
+    cells: int
+    parameters: list[Parameter]
+    has_parameters_cell: bool
+
+
+class RunSpec(Model):
+    """What a run was asked to do."""
+
+    notebook: str = Field(description="Path of the notebook inside the snapshot.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    kernel: str = Field(default="", description="Kernelspec; empty: the notebook's own.")
+    instance: str = Field(default="", description="Empty: the default instance.")
+    cell_timeout: float | None = Field(default=None, gt=0, description="Seconds for one cell.")
+    start_timeout: float = Field(default=60, gt=0, description="Seconds for the kernel to start.")
+    timeout: float | None = Field(default=None, gt=0, description="Seconds for the whole run.")
+
+
+class NewRun(RunSpec):
+    """What starts a run."""
+
+    project: str | None = Field(default=None, description="Id or name; none: the caller's default project.")
+    snapshot: str
+    name: str | None = Field(default=None, description="None: the notebook's name.")
+    tags: list[Tag] = Field(default_factory=list, max_length=TAG_COUNT)
+    origin: Origin = "api"
+
+
+class Rerun(Model):
+    """What changes when a run is run again; what is left out stays."""
+
+    parameters: dict[str, Any] | None = None
+    instance: str | None = None
+    origin: Origin = "api"
+
+
+class Progress(Model):
+    """How far a run is."""
+
+    done: int = Field(default=0, ge=0, description="Code cells finished.")
+    total: int = Field(default=0, ge=0, description="Code cells in all.")
+    cell: int | None = Field(default=None, description="Index of the cell that runs now.")
+
+
+class RunFailure(Model):
+    """Why a run failed, and where."""
+
+    reason: str = Field(description="One sentence.")
+    cell: int | None = Field(default=None, description="Index of the cell, counted from 0.")
+    ename: str = ""
+    evalue: str = ""
+    traceback: list[str] = Field(default_factory=list)
+
+
+class Environment(Model):
+    """What a run ran in."""
+
+    python: str = ""
+    kernel: str = ""
+    packages: str = Field(default="", description="SHA-256 of the package lock.")
+    image: str = ""
+
+
+class Run(Document):
+    """One execution of a notebook."""
+
+    kind: str = "run"
+    state: str = RunState.PENDING
+    target: str = RunState.SUCCEEDED
+    number: int = Field(default=1, description="Counts the runs of this name in the project.")
+    spec: RunSpec
+    snapshot: str | None = None
+    git: GitState | None = None
+    origin: Origin = "api"
+    rerun_of: str | None = None
+    workload: str = Field(default="", description="Id of its workload: the run's id and the attempt.")
+    started: datetime | None = None
+    finished: datetime | None = None
+    reason: str = Field(default="", description="A sentence on why it is in this state.")
+    queue: QueuePlace | None = None
+    progress: Progress = Field(default_factory=Progress)
+    failure: RunFailure | None = None
+    environment: Environment | None = None
+    peak_memory: int | None = Field(default=None, description="Bytes, of all its processes.")
+    interrupted: bool = Field(default=False, description="Stopped because the service was stopped.")
+    folder: str | None = Field(default=None, description="Where a run in place, without a service, worked.")
+    output: str | None = Field(default=None, description="Where a run in place wrote its notebook.")
+    unique_name: ClassVar[bool] = False
