@@ -1,0 +1,94 @@
+"""Snapshots: a manifest that says what is in a folder, completed by uploading what the store lacks."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import IO, TYPE_CHECKING
+
+from nabla.errors import BadInput, Conflict, NotFound, TooLarge
+from nabla.ids import derived_id
+from nabla.integrations.objects import Objects, check_manifest
+from nabla.policy import Actor, check
+from nabla.schema import Manifest, Snapshot, SnapshotOffer
+from nabla.schema.snapshot import TOTAL_BYTES
+
+if TYPE_CHECKING:
+    from nabla.store import Store
+
+
+class Snapshots:
+    """The rules of snapshots."""
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self._snapshots = store.collection(Snapshot)
+        self._objects = objects
+
+    async def offer(self, actor: Actor, team: str, manifest: Manifest) -> SnapshotOffer:
+        """Take a manifest: make the snapshot if every content is there, else say what is missing.
+
+        Raises `BadInput` for paths that collide or lead out, `TooLarge` over the bound on bytes.
+        """
+        id = self._id(team, manifest)
+        wanted = Snapshot(id=id, team=team, owner=actor.user, name=id)
+        check(actor, "run", wanted)
+        size = sum(file.size for file in manifest.files)
+        if size > TOTAL_BYTES:
+            raise TooLarge(
+                f"The snapshot has {size / 1e9:.1f} GB: {TOTAL_BYTES / 1e9:.1f} GB is the most. "
+                "List what the run does not need in .nablaignore."
+            )
+        await asyncio.to_thread(check_manifest, manifest)
+        contents = [file.sha256 for file in manifest.files]
+        missing = await asyncio.to_thread(self._objects.missing, team, contents)
+        if not missing:
+            await asyncio.to_thread(self._check_sizes, team, manifest)
+            await asyncio.to_thread(self._objects.save_manifest, team, id, manifest)
+            wanted.files, wanted.size = len(manifest.files), size
+            wanted.git, wanted.left_out = manifest.git, manifest.left_out
+            try:
+                await self._snapshots.add(wanted)
+            except Conflict:
+                pass  # an equal folder was packed before: it is the same snapshot
+        return SnapshotOffer(id=id, missing=missing)
+
+    async def store(self, actor: Actor, team: str, archive: IO[bytes]) -> int:
+        """Store the contents of an uploaded tar; return how many."""
+        check(actor, "run", Snapshot(id="sn", team=team, owner=actor.user, name="upload"))
+        return await asyncio.to_thread(self._objects.put_tar, team, archive)
+
+    async def get(self, actor: Actor, id: str) -> Snapshot:
+        """Return a snapshot that the actor may read; `NotFound` otherwise."""
+        try:
+            snapshot = await self._snapshots.get(id)
+        except NotFound:
+            raise NotFound(f"There is no snapshot {id!r}.") from None
+        check(actor, "read", snapshot, repr(id))
+        return snapshot
+
+    async def files(self, actor: Actor, id: str) -> Manifest:
+        """Return what is in a snapshot."""
+        snapshot = await self.get(actor, id)
+        return await asyncio.to_thread(self._objects.manifest, snapshot.team, snapshot.id)
+
+    async def read(self, actor: Actor, id: str, path: str) -> bytes:
+        """Return one file of a snapshot."""
+        snapshot = await self.get(actor, id)
+        return await asyncio.to_thread(self._objects.read, snapshot.team, snapshot.id, path)
+
+    def _check_sizes(self, team: str, manifest: Manifest) -> None:
+        for file in manifest.files:
+            found = self._objects.path(team, file.sha256).stat().st_size
+            if found != file.size:
+                raise BadInput(
+                    f"The manifest gives {file.path!r} {file.size} bytes, its content has {found}.",
+                    field="files",
+                )
+
+    @staticmethod
+    def _id(team: str, manifest: Manifest) -> str:
+        digest = hashlib.sha256()
+        for file in sorted(manifest.files, key=lambda file: file.path):
+            digest.update(f"{file.path}\0{file.sha256}\0{file.executable}\n".encode())
+        git = manifest.git.model_dump_json() if manifest.git else ""
+        return derived_id("snapshot", team, digest.hexdigest(), git)
