@@ -25,6 +25,7 @@ class Parameter(Model):
     source: str = Field(default="", description="The default as written in the cell.")
     help: str = Field(default="", description="The comment on its line.")
     choices: list[Any] | None = Field(default=None, description="Of a Literal annotation.")
+    optional: bool = Field(default=False, description="Whether None is a value too.")
 
 
 class NotebookSummary(Model):
