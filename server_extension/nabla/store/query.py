@@ -1,0 +1,210 @@
+"""Lists of documents: which index a filter walks, and the cursor that says where a page ended."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import struct
+from collections.abc import Collection, Container
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from sqlalchemy import ColumnElement, FromClause, Select, func, select, union_all
+
+from nabla.errors import BadInput
+from nabla.store.tables import documents, milliseconds, search, tags
+from nabla.store.words import matching, words_of
+
+LIMIT = 1000
+BRANCHES = 64
+_VERSION = 1
+
+
+class Filters(TypedDict, total=False):
+    """What a list can be narrowed to; a filter that is None does not narrow."""
+
+    project: str | None
+    owner: str | None
+    state: str | Collection[str] | None
+    name: str | None
+    tag: str | None
+    archived: bool | None
+    q: str | None
+    due_before: datetime | None
+
+
+def cursor_of(seq: int) -> str:
+    """Return the cursor of the page that follows the document at `seq`."""
+    packed = struct.pack(">Bq", _VERSION, seq)
+    return base64.urlsafe_b64encode(packed + bytes([sum(packed) % 251])).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> int:
+    """Return the `seq` that a cursor stands for, or raise `BadInput`."""
+    try:
+        raw = base64.b64decode((cursor + "=" * (-len(cursor) % 4)).encode("ascii"), b"-_", validate=True)
+        version, seq = struct.unpack(">Bq", raw[:-1])
+        if version == _VERSION and raw[-1] == sum(raw[:-1]) % 251:
+            return int(seq)
+    except (ValueError, binascii.Error, struct.error):
+        pass
+    raise BadInput(
+        "The cursor is not one that a list of this service gave: leave it out to start at the first page.",
+        field="cursor",
+    )
+
+
+def check_page(cursor: str | None, limit: int) -> int | None:
+    """Return the `seq` that a page starts after, or raise `BadInput`."""
+    if not 1 <= limit <= LIMIT:
+        raise BadInput(f"The limit is {limit}: ask for 1 to {LIMIT}.", field="limit")
+    return None if cursor is None else read_cursor(cursor)
+
+
+def check_text(value: str, field: str) -> str:
+    """Return `value`, or raise `BadInput` when no database can hold it."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadInput(
+            f"The {field} has a character that cannot be stored (NUL or half a surrogate pair).", field=field
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class Query:
+    """One list of one kind: who may see it, and what it is narrowed to."""
+
+    kind: str
+    teams: Collection[str] | None
+    filters: Filters
+    dialect: str
+
+    def __post_init__(self) -> None:
+        for field in ("project", "owner", "name", "tag"):
+            value = self.filters.get(field)
+            if isinstance(value, str):
+                check_text(value, field)
+
+    @property
+    def states(self) -> list[str] | None:
+        """The states asked for, each once."""
+        state = self.filters.get("state")
+        if state is None:
+            return None
+        return [state] if isinstance(state, str) else list(dict.fromkeys(state))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing can match, whatever is stored."""
+        q = self.filters.get("q")
+        return (
+            (self.teams is not None and not self.teams)
+            or self.states == []
+            or (q is not None and not words_of(q))
+        )
+
+    def page(self, cursor: str | None, limit: int, *, newest: bool) -> Select[int, str]:
+        """Return the statement for `limit + 1` rows (seq, document) that follow `cursor`."""
+        start = check_page(cursor, limit)
+        walks = [self._walk(path, start, limit, newest=newest) for path in self._paths()]
+        if len(walks) == 1:
+            return walks[0].with_only_columns(documents.c.seq, documents.c.document)
+        # One short walk along an index for each team and state, then the nearest rows of all of them.
+        merged = union_all(*(select(walk.subquery().c.seq) for walk in walks)).subquery()
+        nearest = select(merged.c.seq).order_by(_order(merged.c.seq, newest=newest)).limit(limit + 1)
+        return (
+            select(documents.c.seq, documents.c.document)
+            .where(documents.c.seq.in_(nearest))
+            .order_by(_order(documents.c.seq, newest=newest))
+        )
+
+    def count(self) -> Select[int]:
+        """Return the statement that counts what matches."""
+        return select(func.count()).select_from(self._source()).where(*self._conditions({}, None))
+
+    def count_by_state(self) -> Select[str, int]:
+        """Return the statement that counts what matches, by state."""
+        counted = select(documents.c.state, func.count()).select_from(self._source())
+        return counted.where(*self._conditions({}, None)).group_by(documents.c.state)
+
+    def _paths(self) -> list[dict[str, str]]:
+        """Return the equalities of each walk along an index; all else is checked row by row."""
+        given = self.filters
+        kind = {"kind": self.kind}
+        project, owner, name = given.get("project"), given.get("owner"), given.get("name")
+        if given.get("q") is not None or given.get("tag") is not None:
+            return [{}]
+        if given.get("due_before") is not None:
+            return [kind]
+        if project is not None and name is not None:
+            return [kind | {"project": project, "name": name}]
+        if project is None and owner is not None:
+            return [kind | {"owner": owner}]
+        choices: list[list[dict[str, str]]] = [[kind if project is None else kind | {"project": project}]]
+        if project is None and self.teams is not None:
+            choices.append([{"team": team} for team in dict.fromkeys(self.teams)])
+        if self.states is not None:
+            choices.append([{"state": state} for state in self.states])
+        paths = [
+            {name: value for part in parts for name, value in part.items()}
+            for parts in itertools.product(*choices)
+        ]
+        return paths if len(paths) <= BRANCHES else [kind]
+
+    def _walk(self, path: dict[str, str], start: int | None, limit: int, *, newest: bool) -> Select[int]:
+        seq: ColumnElement[int] = documents.c.seq
+        if self.filters.get("q") is not None:
+            seq = search.c.rowid
+        elif self.filters.get("tag") is not None:
+            seq = tags.c.seq
+        conditions = self._conditions(path, path)
+        if start is not None:
+            conditions.append(seq < start if newest else seq > start)
+        walk = select(documents.c.seq).select_from(self._source()).where(*conditions)
+        return walk.order_by(_order(seq, newest=newest)).limit(limit + 1)
+
+    def _source(self) -> FromClause:
+        source: FromClause = documents
+        if self.filters.get("q") is not None:
+            source = source.join(search, search.c.rowid == documents.c.seq)
+        if self.filters.get("tag") is not None:
+            source = source.join(tags, tags.c.seq == documents.c.seq)
+        return source
+
+    def _conditions(self, path: dict[str, str], indexed: Container[str] | None) -> list[ColumnElement[bool]]:
+        """Return all conditions; `path` replaces what it names, `indexed` (None: all) may choose an index."""
+
+        def column(name: str) -> ColumnElement[str]:
+            direct = indexed is None or name in indexed
+            # The concatenation keeps SQLite, which has no statistics, from walking another index.
+            return documents.c[name] if direct else documents.c[name].concat("")
+
+        conditions: list[ColumnElement[bool]] = [documents.c[name] == value for name, value in path.items()]
+        given = self.filters
+        if "kind" not in path:
+            conditions.append(column("kind") == self.kind)
+        for name in ("project", "owner", "name"):
+            value = given.get(name)
+            if isinstance(value, str) and name not in path:
+                conditions.append(column(name) == value)
+        if self.teams is not None and "team" not in path:
+            conditions.append(column("team").in_(list(self.teams)))
+        if self.states is not None and "state" not in path:
+            conditions.append(column("state").in_(self.states))
+        if given.get("archived") is not None:
+            conditions.append(documents.c.archived.is_(bool(given.get("archived"))))
+        if (due := given.get("due_before")) is not None:
+            conditions.append(documents.c.due <= milliseconds(due))
+        if (tag := given.get("tag")) is not None:
+            conditions += [tags.c.kind == self.kind, tags.c.tag == tag]
+        if (q := given.get("q")) is not None:
+            conditions.append(
+                matching(self.dialect, q, kind=self.kind, teams=self.teams, project=given.get("project"))
+            )
+        return conditions
+
+
+def _order(seq: ColumnElement[int], *, newest: bool) -> ColumnElement[int]:
+    return seq.desc() if newest else seq.asc()

@@ -1,0 +1,108 @@
+"""The tables of the store, as queries see them; `nabla.migrations` is what makes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+from nabla.schema import Document
+
+HEAD = "0001"
+"""The newest revision of `nabla.migrations`; a database stamped with it needs no Alembic."""
+
+SEQ_BITS = 15
+"""Documents made in one millisecond that still sort by insertion."""
+
+metadata = MetaData()
+
+documents = Table(
+    "documents",
+    metadata,
+    # Creation time and order of insertion in one number: every list is a walk along one integer.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("team", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("unique_name", Boolean, nullable=False),
+    Column("state", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("due", BigInteger),
+    Column("created", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("archived", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+)
+Index("documents_id", documents.c.id, unique=True)
+Index(
+    "documents_name",
+    *(documents.c[name] for name in ("kind", "team", "project", "name")),
+    unique=True,
+    sqlite_where=documents.c.unique_name.is_(True),
+    postgresql_where=documents.c.unique_name.is_(True),
+)
+PATHS = {
+    "due": ("kind", "due"),
+    "project_name": ("kind", "project", "name", "seq"),
+    "project_state": ("kind", "project", "state", "seq"),
+    "project": ("kind", "project", "seq"),
+    "owner": ("kind", "owner", "seq"),
+    "team_state": ("kind", "team", "state", "seq"),
+    "team": ("kind", "team", "seq"),
+    "state": ("kind", "state", "seq"),
+    "kind": ("kind", "seq"),
+}
+"""The indexes that lists walk: equality on all but the last column, order by the last."""
+for _path, _columns in PATHS.items():
+    Index(f"documents_{_path}", *(documents.c[name] for name in _columns))
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("tag", String, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+)
+Index("tags_seq", tags.c.seq)
+
+search = Table(
+    "search",
+    metadata,
+    # `rowid` is the document's `seq`. SQLite: an FTS5 table; PostgreSQL: a table with a tsvector besides.
+    Column("rowid", BigInteger, primary_key=True),
+    Column("words", Text, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment as whole milliseconds since the epoch; a naive one is taken as UTC."""
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def columns_of(document: Document) -> dict[str, object]:
+    """Return what the indexed columns hold of `document`."""
+    return {
+        "id": document.id,
+        "kind": document.kind,
+        "team": document.team,
+        "project": document.project or "",
+        "owner": document.owner,
+        "name": document.name,
+        "unique_name": document.unique_name,
+        "state": document.state,
+        "target": document.target,
+        "due": milliseconds(document.due) if document.due else None,
+        "created": milliseconds(document.created),
+        "version": document.version,
+        "archived": bool(getattr(document, "archived", False)),
+    }
