@@ -88,7 +88,7 @@ class Objects:
                     digest.update(piece)
                     new.write(piece)
                 if digest.hexdigest() != sha256:
-                    raise BadInput(f"What was sent as {sha256} has another content: it changed on the way.")
+                    raise BadInput(f"What was sent as {sha256} has another content.")
                 new.flush()
                 if not target.exists():
                     os.link(new.name, target)
@@ -106,7 +106,7 @@ class Objects:
                     body = tar.extractfile(member) if member.isfile() else None
                     if body is None or not _SHA256.fullmatch(member.name):
                         raise BadInput(
-                            f"The archive holds {member.name[:80]!r}: only files named by their SHA-256 may be sent."
+                            f"The archive holds {member.name[:80]!r}: files must be named by their SHA-256."
                         )
                     self.put(team, member.name, body)
                     stored += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from nabla.errors import BadInput, Conflict, NotFound, TooLarge
@@ -46,10 +47,8 @@ class Snapshots:
             await asyncio.to_thread(self._objects.save_manifest, team, id, manifest)
             wanted.files, wanted.size = len(manifest.files), size
             wanted.git, wanted.left_out = manifest.git, manifest.left_out
-            try:
+            with suppress(Conflict):  # an equal folder was packed before: it is the same snapshot
                 await self._snapshots.add(wanted)
-            except Conflict:
-                pass  # an equal folder was packed before: it is the same snapshot
         return SnapshotOffer(id=id, missing=missing)
 
     async def store(self, actor: Actor, team: str, archive: IO[bytes]) -> int:

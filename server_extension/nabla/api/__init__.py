@@ -1,0 +1,1 @@
+"""The REST API: Tornado handlers that check, call a service and answer."""

@@ -1,0 +1,110 @@
+"""Solo mode's API: every call goes on to the Unix socket of whichever process serves the home."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.base.handlers import APIHandler
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.httputil import HTTPHeaders, HTTPInputError
+from tornado.iostream import StreamClosedError
+from tornado.netutil import Resolver
+from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
+from tornado.web import authenticated
+
+from nabla.schema import Problem
+
+PASSED = ("Content-Type", "Last-Event-ID", "Accept")
+RETURNED = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Security-Policy")
+CLIENTS = 1000
+
+
+class SocketResolver(Resolver):
+    """Resolves every host to one Unix socket."""
+
+    def initialize(self, path: Path) -> None:
+        """Remember the socket; a path over the kernel's 107 bytes goes through its folder's descriptor."""
+        self.path = path
+
+    async def resolve(self, host: str, port: int, family: Any = None) -> list[tuple[int, Any]]:
+        """Return the socket's address."""
+        if len(os.fsencode(self.path)) <= 100:
+            return [(socket.AF_UNIX, str(self.path))]
+        self.close()
+        self._folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        return [(socket.AF_UNIX, f"/proc/self/fd/{self._folder}/{self.path.name}")]
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        folder = self.__dict__.pop("_folder", None)
+        if folder is not None:
+            os.close(folder)
+
+
+def client(home: Path) -> SimpleAsyncHTTPClient:
+    """Return an HTTP client for the socket of a home."""
+    return SimpleAsyncHTTPClient(
+        force_instance=True,
+        resolver=SocketResolver(path=home / "service.sock"),
+        max_clients=CLIENTS,
+        max_body_size=1 << 40,
+    )
+
+
+class ForwardHandler(APIHandler):
+    """Passes a call of the signed-in person on, body and event stream as they come."""
+
+    @authenticated
+    async def get(self, path: str) -> None:
+        """Pass the call on."""
+        await self._pass(path)
+
+    post = put = patch = delete = get
+
+    async def _pass(self, path: str) -> None:
+        query = f"?{self.request.query}" if self.request.query else ""
+        home = Path(self.settings["nabla_home"])
+        asked = HTTPRequest(
+            f"http://nabla/nabla/{path}{query}",
+            method=self.request.method or "GET",
+            headers=HTTPHeaders({k: v for k, v in self.request.headers.get_all() if k in PASSED}),
+            body=self.request.body or (b"" if self.request.method in {"POST", "PUT", "PATCH"} else None),
+            header_callback=self._header,
+            streaming_callback=self._piece,
+            request_timeout=0,
+            connect_timeout=10,
+            decompress_response=False,
+        )
+        once = client(home)
+        try:
+            await once.fetch(asked, raise_error=False)
+        except (OSError, HTTPClientError, HTTPStreamClosedError, HTTPInputError, StreamClosedError):
+            self._gone()
+            return
+        finally:
+            once.close()
+        if not self._finished:
+            await self.finish()
+
+    def _gone(self) -> None:
+        if self._headers_written or self.request.connection.stream.closed():  # type: ignore[union-attr]
+            return
+        self.set_status(503)
+        self.set_header("Content-Type", "application/json")
+        said = "Nobody serves this Nabla home at the moment: try again in a few seconds."
+        self.finish(Problem(message=said, error="Unavailable").model_dump_json(exclude_none=True))
+
+    def _header(self, line: str) -> None:
+        if line.startswith("HTTP/"):
+            self.set_status(int(line.split()[1]))
+        elif ":" in line:
+            name, _, value = line.partition(":")
+            if name.title() in RETURNED:
+                self.set_header(name.title(), value.strip())
+
+    def _piece(self, piece: bytes) -> None:
+        self.write(piece)
+        self.flush()

@@ -1,0 +1,167 @@
+"""What every handler shares: who may call it, who calls, what is sent and how an error is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+from jupyter_server.base.handlers import APIHandler
+from pydantic import BaseModel
+from tornado.httputil import responses
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError
+
+from nabla.api.identity import caller, is_unix_peer
+from nabla.errors import BadInput, NablaError, Unauthenticated
+from nabla.policy import Actor, Verb
+from nabla.schema import Model, Problem
+
+if TYPE_CHECKING:
+    from nabla.app import Nabla
+
+LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One operation of a route: who may call it, and what it takes and gives.
+
+    `access` is `open` (anybody), `user` (anybody signed in), or the policy's verb that the service checks.
+    """
+
+    access: Literal["open", "user"] | Verb
+    answer: type[BaseModel] | str | None = None
+    body: type[Model] | str | None = None
+    status: int = 200
+    query: tuple[str, ...] = field(default=())
+    summary: str = ""
+
+
+class NablaHandler(APIHandler):
+    """A handler that states a rule for each of its methods; a method without one answers 405."""
+
+    rules: ClassVar[dict[str, Rule]] = {}
+
+    @property
+    def nabla(self) -> Nabla:
+        """Return the brain."""
+        return cast("Nabla", self.settings["nabla"])
+
+    @property
+    def rule(self) -> Rule:
+        """Return the rule of the method that is called."""
+        rule = self.rules.get(self.request.method or "")
+        if rule is None:
+            raise HTTPError(405)
+        return rule
+
+    async def prepare(self) -> None:
+        """Find out who calls, refuse whom the rule does not let in, and sweep off cross-site calls."""
+        rule = self.rule
+        if rule.access == "open":
+            return
+        if is_unix_peer(self):
+            self.current_user = self._jupyter_current_user = None
+            self.actor = await self.nabla.teams.actor(self.nabla.owner, "local", admin=True)
+            return
+        await super().prepare()
+        if self.current_user is None:
+            raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
+        who = caller(self)
+        self.actor: Actor = await self.nabla.teams.actor(who.user, who.kind, who.admin)
+
+    def get_login_url(self) -> str:
+        """Refuse instead of sending an API's caller to a page."""
+        raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
+
+    def body(self, cls: type[Any]) -> Any:
+        """Return the request's body as `cls`; `BadInput` names the field that is wrong."""
+        try:
+            data = json.loads(self.request.body or b"{}")
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"The body is no JSON: {error}.") from None
+        if not isinstance(data, dict):
+            raise BadInput("The body must be a JSON object.")
+        return cls.read(data)
+
+    def flag(self, name: str) -> bool | None:
+        """Return a true-or-false query argument, or None when it is not given."""
+        given = self.get_query_argument(name, None)
+        if given is None or given == "":
+            return None
+        if given.lower() not in {"true", "false", "1", "0"}:
+            raise BadInput(f"{name} is {given!r}: it takes true or false.", field=name)
+        return given.lower() in {"true", "1"}
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a whole-number query argument between `least` and `most`."""
+        given = self.get_query_argument(name, None)
+        if not given:
+            return default
+        try:
+            number = int(given)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise BadInput(f"{name} is {given!r}: it takes a number from {least} to {most}.", field=name)
+        return number
+
+    def answer(self, value: BaseModel | dict[str, Any]) -> None:
+        """Send `value` as JSON with the rule's status."""
+        self.set_status(self.rule.status)
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value))
+
+    def begin_stream(self) -> None:
+        """Send the headers of an event stream."""
+        self.set_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer an error as a `Problem`: its own sentence, or for a bug one that gives nothing away."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, NablaError):
+            self.set_status(error.status)
+            problem = Problem(**error.as_dict())
+        else:
+            reason = getattr(error, "log_message", None) if isinstance(error, HTTPError) else None
+            phrase = responses.get(status_code, "Error")
+            message = reason or f"{phrase}: {self.request.method} {self.request.path} did not work."
+            if status_code >= 500 and not isinstance(error, HTTPError):
+                message = "Something broke on our side: the service's log says what. Nothing was changed."
+            problem = Problem(message=message, error=phrase.replace(" ", ""))
+        self.set_header("Content-Type", "application/json")
+        self.finish(problem.model_dump_json(exclude_none=True))
+
+    def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
+        """Log bugs; an error that the caller made is theirs to read."""
+        if not isinstance(value, (NablaError, StreamClosedError)):
+            super().log_exception(kind, value, trace)
+
+
+async def first_of(*waits: Awaitable[Any], seconds: float) -> None:
+    """Wait until one of `waits` is done or `seconds` went by; cancel the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def paging(handler: NablaHandler) -> dict[str, Any]:
+    """Return the arguments that every list takes: `q`, `cursor`, `limit`, `tag`."""
+    return {
+        "q": handler.get_query_argument("q", None) or None,
+        "cursor": handler.get_query_argument("cursor", None) or None,
+        "limit": handler.whole("limit", 50, 1, LIMIT),
+        "tag": handler.get_query_argument("tag", None) or None,
+    }
+
+
+Routes = Iterable[tuple[str, type[NablaHandler]]]

@@ -1,0 +1,49 @@
+"""Who calls: a peer of the Unix socket is the home's owner, others are whom the identity provider says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nabla.policy import ActorKind
+
+if TYPE_CHECKING:
+    from tornado.web import RequestHandler
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A user and how they proved it."""
+
+    user: str
+    kind: ActorKind
+    admin: bool
+
+
+def is_unix_peer(handler: RequestHandler) -> bool:
+    """Tell whether the request came over a Unix socket from a process of our own OS user."""
+    if handler.settings.get("nabla_trust_unix_peer") is not True:
+        return False
+    stream = getattr(handler.request.connection, "stream", None)
+    peer: socket.socket | None = getattr(stream, "socket", None)
+    if peer is None or peer.family != socket.AF_UNIX:
+        return False
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", raw)
+    return bool(uid == os.getuid())
+
+
+def caller(handler: Any) -> Caller:
+    """Return who calls, after the identity provider let them in.
+
+    A provider that knows more than a name (scopes, admin) offers `actor(handler)`. Jupyter Server's own, in
+    solo mode, lets in only the person whose server it is: the home's owner.
+    """
+    tell = getattr(handler.identity_provider, "actor", None)
+    if tell is None:
+        return Caller(user=handler.settings["nabla"].owner, kind="cookie", admin=True)
+    known = tell(handler)
+    return Caller(user=known["user"], kind=known["kind"], admin=bool(known["admin"]))

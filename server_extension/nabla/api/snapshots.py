@@ -1,0 +1,114 @@
+"""Snapshots over HTTP; uploads stream to a file and never sit in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from typing import ClassVar
+
+from tornado.web import stream_request_body
+
+from nabla.api.handler import NablaHandler, Rule
+from nabla.errors import TooLarge
+from nabla.schema import Manifest, NotebookSummary, Snapshot, SnapshotOffer
+from nabla.schema.snapshot import TOTAL_BYTES
+from nabla.services import notebooks
+
+
+class SnapshotsHandler(NablaHandler):
+    """Making snapshots."""
+
+    rules: ClassVar = {
+        "POST": Rule(
+            "run", SnapshotOffer, Manifest, 200, summary="Offer a manifest; the answer says what to upload."
+        )
+    }
+
+    async def post(self) -> None:
+        """Answer the snapshot's id and what is missing."""
+        team = self.nabla.teams.private_id(self.actor.user)
+        self.answer(await self.nabla.snapshots.offer(self.actor, team, self.body(Manifest)))
+
+
+@stream_request_body
+class ObjectsHandler(NablaHandler):
+    """The contents of snapshots."""
+
+    rules: ClassVar = {
+        "PUT": Rule(
+            "run", "application/json", "application/x-tar", summary="Upload missing contents as a tar."
+        )
+    }
+
+    async def prepare(self) -> None:
+        """Open the file that the body goes to, once the caller is let in."""
+        await super().prepare()
+        self.request.connection.set_max_body_size(TOTAL_BYTES)  # type: ignore[union-attr]
+        self._file = await asyncio.to_thread(tempfile.TemporaryFile)
+        self._size = 0
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Write a piece of the body to the file."""
+        self._size += len(chunk)
+        if self._size > TOTAL_BYTES:
+            raise TooLarge(f"The upload is over {TOTAL_BYTES / 1e9:.1f} GB: send it in several.")
+        await asyncio.to_thread(self._file.write, chunk)
+
+    async def put(self) -> None:
+        """Store what was sent."""
+        self._file.seek(0)
+        team = self.nabla.teams.private_id(self.actor.user)
+        self.answer({"stored": await self.nabla.snapshots.store(self.actor, team, self._file)})
+
+    def on_finish(self) -> None:
+        """Remove the file."""
+        if file := getattr(self, "_file", None):
+            file.close()
+
+
+class SnapshotHandler(NablaHandler):
+    """One snapshot."""
+
+    rules: ClassVar = {"GET": Rule("read", Snapshot, summary="Get a snapshot.")}
+
+    async def get(self, snapshot: str) -> None:
+        """Answer the snapshot."""
+        self.answer(await self.nabla.snapshots.get(self.actor, snapshot))
+
+
+class SnapshotFilesHandler(NablaHandler):
+    """What is in a snapshot."""
+
+    rules: ClassVar = {"GET": Rule("read", Manifest, summary="List the files of a snapshot.")}
+
+    async def get(self, snapshot: str) -> None:
+        """Answer the manifest."""
+        self.answer(await self.nabla.snapshots.files(self.actor, snapshot))
+
+
+class InspectHandler(NablaHandler):
+    """Looking at a notebook before it runs."""
+
+    rules: ClassVar = {
+        "POST": Rule(
+            "user",
+            NotebookSummary,
+            "application/x-ipynb+json",
+            query=("path",),
+            summary="Tell the parameters and the kernel of the notebook that is sent.",
+        )
+    }
+
+    async def post(self) -> None:
+        """Answer what a run form needs to know."""
+        path = self.get_query_argument("path", "notebook.ipynb")
+        self.answer(await notebooks.summary(self.request.body, path))
+
+
+routes = [
+    ("notebooks/inspect", InspectHandler),
+    ("snapshots", SnapshotsHandler),
+    ("snapshots/objects", ObjectsHandler),
+    ("snapshots/{snapshot}", SnapshotHandler),
+    ("snapshots/{snapshot}/files", SnapshotFilesHandler),
+]

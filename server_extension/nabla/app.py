@@ -1,0 +1,151 @@
+"""The composition root: one `Nabla` per home puts store, backend, queue and services together."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitlets import Bool, Enum, Float, Type, Unicode, default
+from traitlets.config import LoggingConfigurable
+
+from nabla._version import __version__
+from nabla.backends.base import Backend
+from nabla.schema import Health, Instance, Me, Run
+
+if TYPE_CHECKING:
+    from nabla.policy import Actor
+
+
+def default_home() -> Path:
+    """Return the home that is used when none is named: `NABLA_HOME`, else `~/.nabla`."""
+    return Path(os.environ.get("NABLA_HOME") or Path.home() / ".nabla").expanduser()
+
+
+class Nabla(LoggingConfigurable):
+    """The one brain of a home: owns the database, the reconciler, the queue and the workloads."""
+
+    home = Unicode(help="Folder that holds everything (`NABLA_HOME`).").tag(config=True)
+    database_url = Unicode(
+        help="SQLAlchemy URL of the database (`NABLA_DATABASE_URL`); empty: SQLite in the home."
+    ).tag(config=True)
+    mode = Enum(["hub", "solo", "process"], "process", help="How this brain is reached.")
+    who = Unicode("nabla", help="What other starts on this home are told holds it.")
+    owner = Unicode(help="The user whose home this is: who speaks through the Unix socket.").tag(config=True)
+    backend_class = Type("nabla.backends.local.LocalBackend", klass=Backend, help="Where workloads run.").tag(
+        config=True
+    )
+    stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
+        config=True
+    )
+    drive = Bool(True, help="Whether this brain starts work; tests and tools that only look set it off.")
+
+    @default("home")
+    def _default_home(self) -> str:
+        return str(default_home())
+
+    @default("owner")
+    def _default_owner(self) -> str:
+        return getpass.getuser()
+
+    @default("database_url")
+    def _default_database_url(self) -> str:
+        return os.environ.get("NABLA_DATABASE_URL") or f"sqlite:///{Path(self.home).absolute()}/nabla.sqlite"
+
+    async def start(self) -> None:
+        """Take the lease, open the store, and go on with what is not finished.
+
+        Raises `Conflict` naming who holds the home, `BadInput` for a home that cannot be used.
+        """
+        from nabla.lease import Lease
+
+        self.lease = Lease(Path(self.home), self.who, self.database_url)
+        self.lease.acquire()
+        try:
+            await self._compose()
+        except BaseException:
+            self.lease.release()
+            raise
+
+    async def _compose(self) -> None:
+        from nabla import instances, machine
+        from nabla.admission import Admission
+        from nabla.integrations.objects import Objects
+        from nabla.reconciler import Reconciler
+        from nabla.services.changes import Changes
+        from nabla.services.project_steps import ProjectSteps
+        from nabla.services.projects import Projects
+        from nabla.services.run_steps import RunSteps
+        from nabla.services.runs import Runs
+        from nabla.services.snapshots import Snapshots
+        from nabla.services.teams import Teams
+        from nabla.store import Store
+
+        home = Path(self.home)
+        self.store = Store(self.database_url)
+        await self.store.open()
+        self.objects = Objects(home / "objects")
+        self.machine = machine.measure()
+        self.catalogue = instances.derive(self.machine)
+        self.backend = self._make_backend(home)
+        self.reconciler = Reconciler(parent=self)
+        put = self.reconciler.put
+        self.admission = Admission(self.machine, self.catalogue, on_free=partial(put, "run"))
+        self.teams = Teams(self.store)
+        self.changes = Changes(self.store)
+        self.snapshots = Snapshots(self.store, self.objects)
+        self.projects = Projects(self.store, put)
+        self.runs = Runs(
+            self.store,
+            projects=self.projects,
+            snapshots=self.snapshots,
+            backend=self.backend,
+            catalogue=self.instances,
+            put=put,
+        )
+        self._run_steps = RunSteps(self.store, self.backend, self.admission, self.instances)
+        project_steps = ProjectSteps(self.store, self.backend, put)
+        self.reconciler.register("run", self._run_steps.step, self._run_steps.unfinished)
+        self.reconciler.register("project", project_steps.step, project_steps.unfinished)
+        if self.drive:
+            await self.reconciler.start()
+
+    def _make_backend(self, home: Path) -> Backend:
+        made: dict[str, Any] = {"parent": self}
+        if "root" in self.backend_class.class_trait_names():
+            made |= {"root": str(home / "runs"), "lay_out": self.objects.lay_out, "hide": [str(home)]}
+        backend: Backend = self.backend_class(**made)
+        return backend
+
+    def instances(self) -> list[Instance]:
+        """Return the machine shapes that work can be given, the default first."""
+        return self.catalogue
+
+    async def stop(self, interrupt: bool = False) -> list[Run]:
+        """Stop driving; with `interrupt` end the runs too and return those that were active.
+
+        An interrupted run is Canceled with `interrupted` set; one that waits in the queue goes on waiting.
+        """
+        interrupted = await self._run_steps.interrupt(self.stop_grace) if interrupt else []
+        await self.reconciler.stop()
+        await self.backend.close()
+        await self.store.close()
+        self.lease.release()
+        return interrupted
+
+    def health(self) -> Health:
+        """Return whether the service works."""
+        return Health(status="ok", version=__version__, mode=self.mode)
+
+    async def me(self, actor: Actor) -> Me:
+        """Return who the caller is."""
+        return Me(
+            user=actor.user,
+            admin=actor.admin,
+            team=self.teams.private_id(actor.user),
+            teams=await self.teams.names(actor),
+            mode=self.mode,
+            version=__version__,
+        )

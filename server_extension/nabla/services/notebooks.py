@@ -1,0 +1,47 @@
+"""Notebook files before they run: what a form needs to know, and whether a kernel for them is there."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nabla import parameters
+from nabla.errors import BadInput, did_you_mean
+from nabla.schema import NotebookSummary
+
+if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+
+@cache
+def _kernelspecs() -> KernelSpecManager:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    return KernelSpecManager()
+
+
+def kernels() -> list[str]:
+    """Return the names of the kernels of this machine (reads the disk)."""
+    return sorted(_kernelspecs().find_kernel_specs())
+
+
+def read(raw: bytes, path: str) -> dict[str, Any]:
+    """Return a notebook's JSON; `BadInput` with one sentence when it is none."""
+    return parameters.check_notebook(raw, path)
+
+
+async def summary(raw: bytes, path: str) -> NotebookSummary:
+    """Return what a run form needs to know of a notebook."""
+    return await asyncio.to_thread(lambda: parameters.summary(path, read(raw, path)))
+
+
+async def check_kernel(name: str, path: str) -> None:
+    """Raise `BadInput` when this machine has no kernel of that name."""
+    known = await asyncio.to_thread(kernels)
+    if name not in known:
+        raise BadInput(
+            f"{path} asks for the kernel {name!r}, which is not installed here.{did_you_mean(name, known)} "
+            f"Installed: {', '.join(known) or 'none'}.",
+            field="kernel",
+        )

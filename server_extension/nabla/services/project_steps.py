@@ -1,0 +1,55 @@
+"""One step of a project towards its target: deleting takes its runs with it, active ones cancelled first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nabla.errors import NotFound
+from nabla.schema import Project, Run
+from nabla.states import RunState
+
+if TYPE_CHECKING:
+    from nabla.backends.base import Backend
+    from nabla.store import Store
+
+
+class ProjectSteps:
+    """Drives projects."""
+
+    def __init__(self, store: Store, backend: Backend, put: Callable[[str, str], None]) -> None:
+        self._projects = store.collection(Project)
+        self._runs = store.collection(Run)
+        self._backend = backend
+        self._put = put
+
+    async def unfinished(self) -> list[str]:
+        """Return the ids of the projects that are being deleted."""
+        page = await self._projects.list(teams=None, state=["Deleting"], limit=200)
+        return [project.id for project in page.items]
+
+    async def step(self, id: str) -> float | None:
+        """Take one step; return after how many seconds the next is due."""
+        try:
+            project = await self._projects.get(id)
+        except NotFound:
+            return None
+        if project.target != "Deleted":
+            return None
+        page = await self._runs.list(teams=None, project=id, limit=100)
+        for run in page.items:
+            if RunState(run.state).final:
+                await self._backend.delete(run.workload)
+                await self._runs.delete(run.id)
+            elif run.target != RunState.CANCELED:
+                await self._runs.change(run.id, _cancel)
+                self._put("run", run.id)
+        if page.items:
+            return 0.0 if all(RunState(run.state).final for run in page.items) else 0.2
+        await self._projects.delete(id)
+        return None
+
+
+def _cancel(run: Run) -> None:
+    run.target = RunState.CANCELED
+    run.reason = "Its project was deleted"

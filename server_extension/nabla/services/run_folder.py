@@ -1,0 +1,151 @@
+"""Reading what a run leaves in its folder, which whoever ran there may have written: never through a link."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from nabla.errors import NotFound
+from nabla.integrations.objects import check_path
+from nabla.schema import Environment, Model, Progress, RunFailure
+
+SMALL = 4 << 20
+
+
+class Result(Model):
+    """What a runner says at its end (`result.json`)."""
+
+    state: str
+    failure: RunFailure | None = None
+    peak_memory: int | None = None
+    environment: Environment | None = None
+    seconds: float = 0.0
+
+
+def open_plain(folder: Path, path: str) -> IO[bytes]:
+    """Open a regular file below `folder` for reading, following no link at any step.
+
+    Raises `NotFound` when there is none.
+    """
+    parts = check_path(path).parts
+    try:
+        here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        raise NotFound(f"There is no file {path!r}.") from None
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = inner
+        found = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+    except OSError:
+        raise NotFound(f"There is no file {path!r}.") from None
+    finally:
+        os.close(here)
+    if not stat.S_ISREG(os.fstat(found).st_mode):
+        os.close(found)
+        raise NotFound(f"There is no file {path!r}.")
+    return os.fdopen(found, "rb")
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return the object in a small JSON file, or None when there is none that can be read."""
+    try:
+        with open_plain(folder, name) as file:
+            found = json.loads(file.read(SMALL))
+    except (NotFound, ValueError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def progress(folder: Path) -> Progress | None:
+    """Return how far the runner says it is."""
+    found = read_json(folder, "progress.json")
+    try:
+        return Progress.model_validate(found) if found else None
+    except ValueError:
+        return None
+
+
+def result(folder: Path) -> Result | None:
+    """Return what the runner said at its end, or None when it did not get to say it."""
+    found = read_json(folder, "result.json")
+    try:
+        return Result.model_validate(found) if found else None
+    except ValueError:
+        return None
+
+
+def files(folder: Path, limit: int = 10_000) -> list[dict[str, Any]]:
+    """Return `{path, size, modified}` of the regular files in `work/`, links left out."""
+    found: list[dict[str, Any]] = []
+    for entry in _walk(folder / "work", ""):
+        found.append(entry)
+        if len(found) >= limit:
+            break
+    return found
+
+
+def open_notebook(folder: Path) -> IO[bytes]:
+    """Open the output notebook, or one made from the event log when the run has not written it yet.
+
+    Raises `NotFound` before the run has begun.
+    """
+    try:
+        return open_plain(folder, "output.ipynb")
+    except NotFound:
+        from nabla.runner import replay
+
+        with open_plain(folder, "events.jsonl") as log:
+            return io.BytesIO(json.dumps(replay.notebook(log)).encode())
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[dict[str, Any]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = f"{prefix}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), path + "/")
+        elif entry.is_file(follow_symlinks=False):
+            about = entry.stat(follow_symlinks=False)
+            yield {"path": path, "size": about.st_size, "modified": about.st_mtime}
+
+
+def close_log(folder: Path, state: str, failure: RunFailure | None) -> None:
+    """Write the notebook of a run whose runner is gone, and end its event log for those who follow it."""
+    from nabla.runner import replay
+
+    end = {"type": "end", "state": state, "failure": failure.model_dump() if failure else None}
+    try:
+        with open_plain(folder, "events.jsonl") as log:
+            size = os.fstat(log.fileno()).st_size
+            log.seek(max(0, size - 1))
+            broken = log.read(1) not in (b"\n", b"")
+        ended = _has_end(folder)
+    except NotFound:
+        return
+    if not ended:
+        target = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        with os.fdopen(target, "ab") as log:
+            log.write((b"\n" if broken else b"") + json.dumps(end).encode() + b"\n")
+    if not (folder / "output.ipynb").exists():
+        replay.write_notebook(folder)
+
+
+def _has_end(folder: Path) -> bool:
+    with open_plain(folder, "events.jsonl") as log:
+        size = os.fstat(log.fileno()).st_size
+        log.seek(max(0, size - SMALL))
+        last = log.read(SMALL).rstrip(b"\n").rpartition(b"\n")[2]
+    try:
+        return bool(json.loads(last).get("type") == "end")
+    except (ValueError, AttributeError):
+        return False

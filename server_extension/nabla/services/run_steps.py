@@ -1,0 +1,211 @@
+"""One step of a run towards its target: wait for an instance, start, watch, collect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from nabla import instances
+from nabla.backends.base import Backend, Status, Workload
+from nabla.errors import NablaError, NotFound
+from nabla.schema import Instance, QueuePlace, Run, RunFailure, now
+from nabla.services import run_folder
+from nabla.states import RunState, WorkloadState
+
+if TYPE_CHECKING:
+    from nabla.admission import Admission
+    from nabla.store import Store
+
+YOUNG = 10.0
+"""Seconds for which a run is looked at often, so that a short one is not kept waiting for its end."""
+OFTEN = 0.05
+SELDOM = 0.5
+GRACE = 10.0
+
+
+class RunSteps:
+    """Drives runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        backend: Backend,
+        admission: Admission,
+        catalogue: Callable[[], list[Instance]],
+    ) -> None:
+        self._runs = store.collection(Run)
+        self._backend = backend
+        self._admission = admission
+        self._catalogue = catalogue
+        self._stopping: dict[str, asyncio.Task[None]] = {}
+
+    async def unfinished(self) -> list[str]:
+        """Return the ids of all runs that are not final, and give adopted ones their instance back."""
+        found = []
+        cursor = None
+        while True:
+            page = await self._runs.list(
+                teams=None, state=[RunState.PENDING, RunState.RUNNING], cursor=cursor, limit=200, newest=False
+            )
+            for run in page.items:
+                found.append(run.id)
+                if run.state == RunState.RUNNING and not run.folder:
+                    self._admission.restore(
+                        run.id, self._instance(run), run.team, f"{run.name} #{run.number}"
+                    )
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    async def step(self, id: str) -> float | None:
+        """Take one step; return after how many seconds the next is due, or None when an event will tell."""
+        try:
+            run = await self._runs.get(id)
+        except NotFound:
+            self._admission.release(id)
+            return None
+        if RunState(run.state).final:
+            self._admission.release(id)
+            return None
+        if run.state == RunState.PENDING:
+            return await self._begin(run)
+        return await self._watch(run)
+
+    async def _begin(self, run: Run) -> float | None:
+        if run.target == RunState.CANCELED:
+            return await self._end(run, RunState.CANCELED, run.reason)
+        answer = self._admission.request(
+            run.id, self._instance(run), team=run.team, name=f"{run.name} #{run.number}"
+        )
+        if isinstance(answer, QueuePlace):
+            if answer != run.queue:
+                await self._runs.change(run.id, lambda stored: _set(stored, queue=answer))
+            return SELDOM * 4
+        try:
+            await self._backend.start(self._workload(run, answer.gpus))
+        except NablaError as error:
+            failure = RunFailure(reason=error.message)
+            return await self._end(run, RunState.ERROR, error.message, failure)
+        await self._runs.change(
+            run.id,
+            lambda stored: _set(stored, state=RunState.RUNNING, queue=None, started=now(), reason=""),
+        )
+        return OFTEN
+
+    async def _watch(self, run: Run) -> float | None:
+        status = (await self._backend.poll([run.workload])).get(run.workload)
+        if status is None:
+            return await self._collect(run, Status(WorkloadState.LOST, reason="its files are gone"))
+        if status.state.final:
+            return await self._collect(run, status)
+        if run.target == RunState.CANCELED and run.id not in self._stopping:
+            stop = asyncio.ensure_future(self._backend.stop(run.workload, GRACE))
+            self._stopping[run.id] = stop
+            stop.add_done_callback(lambda _: self._stopping.pop(run.id, None))
+        age = (now() - (run.started or now())).total_seconds()
+        if run.spec.timeout and age > run.spec.timeout + GRACE and run.target != RunState.CANCELED:
+            await self._backend.stop(run.workload, GRACE)
+        folder = self._backend.folder(run.workload)
+        progress = await asyncio.to_thread(run_folder.progress, folder)
+        if progress is not None and progress != run.progress:
+            await self._runs.change(run.id, lambda stored: _set(stored, progress=progress))
+        return OFTEN if age < YOUNG else SELDOM
+
+    async def _collect(self, run: Run, status: Status) -> None:
+        folder = self._backend.folder(run.workload)
+        said = await asyncio.to_thread(run_folder.result, folder)
+        progress = await asyncio.to_thread(run_folder.progress, folder)
+        state, failure = _verdict(run, status, said)
+        await asyncio.to_thread(run_folder.close_log, folder, state, failure)
+
+        def apply(stored: Run) -> None:
+            stored.progress = progress or stored.progress
+            stored.peak_memory = status.peak_memory or (said.peak_memory if said else None)
+            stored.environment = said.environment if said else None
+
+        await self._runs.change(run.id, apply)
+        reason = run.reason if state == RunState.CANCELED else failure.reason if failure else ""
+        await self._end(run, state, reason, failure)
+
+    async def _end(self, run: Run, state: RunState, reason: str, failure: RunFailure | None = None) -> None:
+        def apply(stored: Run) -> None:
+            _set(stored, state=state, queue=None, finished=now(), reason=reason, failure=failure)
+
+        await self._runs.change(run.id, apply)
+        self._admission.release(run.id)
+
+    async def interrupt(self, grace: float) -> list[Run]:
+        """End every run that is running, because the service ends; return them as they were."""
+        page = await self._runs.list(teams=None, state=[RunState.RUNNING], limit=200)
+        running = [run for run in page.items if not run.folder]
+
+        def mark(stored: Run) -> None:
+            _set(stored, target=RunState.CANCELED, interrupted=True, reason="Nabla was stopped")
+
+        for run in running:
+            await self._runs.change(run.id, mark)
+        await asyncio.gather(*(self._backend.stop(run.workload, grace) for run in running))
+        for run in running:
+            await self._finish(run.id)
+        return running
+
+    async def _finish(self, id: str) -> None:
+        due = await self.step(id)
+        while due is not None:
+            await asyncio.sleep(min(due, OFTEN))
+            due = await self.step(id)
+
+    def _instance(self, run: Run) -> Instance:
+        return instances.find(self._catalogue(), run.spec.instance)
+
+    def _workload(self, run: Run, gpus: tuple[str, ...]) -> Workload:
+        spec = run.spec.model_dump(
+            include={"notebook", "parameters", "kernel", "cell_timeout", "start_timeout", "timeout"}
+        )
+        job = {"run": run.id, "name": run.name, "number": run.number, **spec}
+        return Workload(
+            id=run.workload,
+            kind="job",
+            command=("{python}", "-m", "nabla.runner", "{job}"),
+            instance=self._instance(run),
+            env={"NABLA_RUN": run.id, "PROJECT_ID": run.project or ""},
+            labels={"run": run.id, "team": run.team},
+            snapshot=f"{run.team}/{run.snapshot}",
+            files={"run.json": json.dumps(job)},
+            gpus=gpus,
+        )
+
+
+def _set(stored: Run, **values: object) -> None:
+    for key, value in values.items():
+        setattr(stored, key, value)
+
+
+def _verdict(run: Run, status: Status, said: run_folder.Result | None) -> tuple[RunState, RunFailure | None]:
+    """Return what became of a run, from what its backend and its runner say."""
+    if status.out_of_memory:
+        at = run.progress.cell
+        where = f" in cell {at + 1}" if at is not None else ""
+        return RunState.FAILED, RunFailure(
+            reason=f"Out of memory{where}: {status.reason or 'it used more than its instance has'}. "
+            "Choose an instance with more memory.",
+            cell=at,
+        )
+    if said is not None and said.state in {"Succeeded", "Failed", "Canceled"}:
+        if said.state == "Canceled" and run.target != RunState.CANCELED:
+            return RunState.FAILED, RunFailure(reason="Something outside Nabla ended its process.")
+        return RunState(said.state), said.failure
+    if run.target == RunState.CANCELED:
+        return RunState.CANCELED, None
+    why = status.reason or (
+        f"its process ended with code {status.exit_code} without a result"
+        if status.exit_code is not None
+        else "its process was killed"
+    )
+    at = run.progress.cell
+    where = f" in cell {at + 1}" if at is not None else ""
+    return RunState.FAILED, RunFailure(
+        reason=f"The runner ended early{where}: {why}. The cells that were done are kept.", cell=at
+    )
