@@ -1,0 +1,129 @@
+"""The SDK's one entry: a client of the running service, or of one that runs inside this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nabla.client.find import Service, find, home_folder, socket_root
+from nabla.client.projects import Projects
+from nabla.client.runs import Runs
+from nabla.client.snapshots import Snapshots
+from nabla.client.transport import Transport
+from nabla.schema import Health, Instances, Me, NewRun, Run
+from nabla.schema.run import Origin
+
+
+class InstanceShelf:
+    """What can be asked about instances."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Instances:
+        """Return the instances, what is free of each, and who waits."""
+        return self._transport.read(Instances, self._transport.ask("GET", "instances"))
+
+
+class Client:
+    """Talks to Nabla.
+
+    The service is, in this order: `url` with `api_key`; the one that serves `home`, when that is given;
+    `NABLA_URL` with `NABLA_API_KEY`; the one that serves `NABLA_HOME`; else one inside this process, which
+    ends with it. `timeout` is the seconds to wait for one answer. Use it as a context manager or `close` it.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        home: str | Path | None = None,
+        *,
+        timeout: float = 60,
+    ) -> None:
+        self.service = find(url, api_key, home) or _in_process(home_folder(home))
+        self._transport = Transport(self.service, timeout)
+        self.projects = Projects(self._transport)
+        self.runs = Runs(self._transport)
+        self.instances = InstanceShelf(self._transport)
+        self.snapshots = Snapshots(self._transport)
+
+    def __repr__(self) -> str:
+        return f"Client({self.service.place!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def health(self) -> Health:
+        """Return whether the service works."""
+        return self._transport.read(Health, self._transport.ask("GET", "health"))
+
+    def me(self) -> Me:
+        """Return who you are to the service."""
+        return self._transport.read(Me, self._transport.ask("GET", "me"))
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document of the service."""
+        return dict(self._transport.ask("GET", "openapi.json"))
+
+    def run(
+        self,
+        notebook: str | Path,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        folder: str | Path | None = None,
+        project: str | None = None,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        instance: str = "",
+        kernel: str = "",
+        cell_timeout: float | None = None,
+        start_timeout: float = 60,
+        timeout: float | None = None,
+        wait: bool = True,
+        origin: Origin = "sdk",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Run:
+        """Pack `folder` (default: the notebook's own), run the notebook on it, and return the run.
+
+        With `wait` the run is over when this returns: look at its `state`. Times are seconds. Raises
+        `BadInput` for a notebook, parameter, kernel or instance that will not do, before a kernel starts.
+        """
+        path = Path(notebook).expanduser().absolute()
+        snapshot, packed = self.snapshots.upload(folder or path.parent, include=path, on_progress=on_progress)
+        new = NewRun.read(
+            {
+                "snapshot": snapshot,
+                "notebook": packed.notebook,
+                "parameters": dict(parameters or {}),
+                "project": project,
+                "name": name,
+                "tags": list(tags),
+                "instance": instance,
+                "kernel": kernel,
+                "cell_timeout": cell_timeout,
+                "start_timeout": start_timeout,
+                "timeout": timeout,
+                "origin": origin,
+            }
+        )
+        run = self.runs.create(new)
+        return self.runs.wait(run.id) if wait else run
+
+
+def _in_process(home: Path) -> Service:
+    from nabla import embedded
+
+    socket = Path(embedded.start(home))
+    return Service(socket_root("process"), str(home), socket=socket, mode="process")

@@ -1,0 +1,144 @@
+"""Where the service is: named by the caller, by the environment, or by what it left in its home."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from nabla.errors import BadInput
+
+SOCKET_PATH_BYTES = 100
+"""The kernel takes 107; a longer path is reached through the descriptor of its folder."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that was found: the URL of its API's root (which ends in a slash), and how to reach it."""
+
+    api: str
+    source: str
+    socket: Path | None = None
+    key: str = field(default="", repr=False)
+    page: str = ""
+    pid: int | None = None
+    mode: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return what a person knows the service by."""
+        return str(self.socket) if self.socket else self.api
+
+
+def home_folder(home: str | Path | None = None) -> Path:
+    """Return the home: what is given, else `NABLA_HOME`, else `~/.nabla`."""
+    return Path(home or os.environ.get("NABLA_HOME") or "~/.nabla").expanduser().absolute()
+
+
+def find(
+    url: str | None = None, api_key: str | None = None, home: str | Path | None = None
+) -> Service | None:
+    """Return the service to talk to, or None when work has to be done in this process.
+
+    In this order: `url` and `api_key`; a `home` that is given; `NABLA_URL` and `NABLA_API_KEY`; the home.
+    Raises `BadInput` for an address or key that cannot be one.
+    """
+    named = url or ("" if home else os.environ.get("NABLA_URL", ""))
+    key = _checked_key(api_key or os.environ.get("NABLA_API_KEY", ""))
+    if named:
+        source = "arguments" if url else "NABLA_URL"
+        return Service(api=api_root(named), source=source, key=key, page=named)
+    return _left_in(home_folder(home), key)
+
+
+def api_root(url: str) -> str:
+    """Return the root of the API that `url` means: a hub's address, a service's, or the API's own."""
+    try:
+        parts = urlsplit(url.strip() if "://" in url else f"http://{url.strip()}")
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise BadInput(
+            "The address of the service is no URL: it looks like http://127.0.0.1:8000.", field="NABLA_URL"
+        )
+    if "@" in parts.netloc:
+        raise BadInput(
+            "The address of the service has a user or password in it: write "
+            f"{parts.scheme}://{parts.hostname}… and put the key into NABLA_API_KEY.",
+            field="NABLA_URL",
+        )
+    path = parts.path.rstrip("/")
+    if not path.endswith("/api/v1"):
+        path += "/api/v1" if path.endswith("/nabla") else "/services/nabla/api/v1"
+    return f"{parts.scheme}://{parts.netloc}{path}/"
+
+
+def socket_root(mode: str) -> str:
+    """Return the root of the API on a Unix socket of a service in `mode`."""
+    return "http://nabla/services/nabla/api/v1/" if mode == "hub" else "http://nabla/nabla/api/v1/"
+
+
+@contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """Give a name of a Unix socket that is short enough for the kernel, while it is needed."""
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def _checked_key(key: str) -> str:
+    key = key.strip()
+    if not all("!" <= letter <= "~" for letter in key):
+        raise BadInput(
+            "The key has a character that no key has (a space, a line break): copy it again.",
+            field="NABLA_API_KEY",
+        )
+    return key
+
+
+def _left_in(home: Path, key: str) -> Service | None:
+    """Return the service that says in `home` that it serves, and answers."""
+    try:
+        left = json.loads((home / "service.json").read_bytes())
+        pid, mode, page = int(left["pid"]), str(left.get("mode", "")), str(left.get("url") or "")
+        path = Path(left.get("socket") or home / "service.sock")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    if not _alive(pid):
+        return None
+    if _answers(path):
+        return Service(socket_root(mode), str(home), socket=path, page=page, pid=pid, mode=mode)
+    if page and key:
+        return Service(api_root(page), str(home), key=key, page=page, pid=pid, mode=mode)
+    return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return pid > 0
+
+
+def _answers(path: Path) -> bool:
+    try:
+        with reachable(path) as name, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(5)
+            probe.connect(name)
+    except OSError:
+        return False
+    return True
