@@ -86,6 +86,8 @@ class Query:
             value = self.filters.get(field)
             if isinstance(value, str):
                 check_text(value, field)
+        for state in self.states or ():
+            check_text(state, "state")
 
     @property
     def states(self) -> list[str] | None:

@@ -10,7 +10,6 @@ from typing import TypeVar, Unpack
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from nabla.errors import BadInput, Conflict, NablaError, NotFound
 from nabla.schema import Change, Document, Page, now
@@ -85,18 +84,18 @@ class Transaction:
         query = self._query(cls, teams, filters)
         if query.empty:
             return {}
-        return dict(self.connection.execute(query.count_by_state()).tuples().all())
+        return dict(self.connection.execute(query.count_by_state()).all())
 
     def add(self, document: T) -> T:
         """Store a new document and return it at version 1; raise `Conflict` when id or name is taken."""
         stored = document.model_copy(update={"version": 1})
         row = _row_of(stored)
-        try:
-            with self.connection.begin_nested():
-                seq = self._next_seq(milliseconds(stored.created))
-                self.connection.execute(insert(documents).values(seq=seq, **row))
-        except IntegrityError:
-            raise self._conflict(stored) from None
+        c = documents.c
+        if self.connection.execute(select(c.seq).where(c.id == stored.id)).scalar() is not None:
+            raise Conflict(f"There is already a {stored.kind} with the id {stored.id}.", field="id")
+        self._check_name(stored)
+        seq = self._next_seq(milliseconds(stored.created))
+        self.connection.execute(insert(documents).values(seq=seq, **row))
         self._index(seq, stored)
         self._tell(stored)
         return stored
@@ -114,13 +113,9 @@ class Transaction:
                 field="version",
             )
         stored = document.model_copy(update={"version": version + 1, "updated": now()})
-        try:
-            with self.connection.begin_nested():
-                self.connection.execute(
-                    update(documents).where(documents.c.seq == seq).values(**_row_of(stored))
-                )
-        except IntegrityError:
-            raise self._conflict(stored) from None
+        row = _row_of(stored)
+        self._check_name(stored)
+        self.connection.execute(update(documents).where(documents.c.seq == seq).values(**row))
         self._index(seq, stored)
         self._tell(stored)
         return stored
@@ -190,13 +185,24 @@ class Transaction:
             self.connection.execute(insert(tags), rows)
         write_words(self.connection, seq, indexed_words(document))
 
-    def _conflict(self, document: Document) -> Conflict:
-        holder = select(documents.c.id).where(documents.c.id == document.id)
-        if document.version == 1 and self.connection.execute(holder).scalar() is not None:
-            return Conflict(f"There is already a {document.kind} with the id {document.id}.", field="id")
-        return Conflict(
-            f"There is already a {document.kind} named {document.name!r}: choose another name.", field="name"
+    def _check_name(self, document: Document) -> None:
+        # Writers take turns, so nobody can take the name between this question and the write.
+        if not document.unique_name:
+            return
+        c = documents.c
+        holder = select(c.id).where(
+            c.kind == document.kind,
+            c.team == document.team,
+            c.project == (document.project or ""),
+            c.name == document.name,
+            c.unique_name.is_(True),
+            c.id != document.id,
         )
+        if self.connection.execute(holder).scalar() is not None:
+            raise Conflict(
+                f"There is already a {document.kind} named {document.name!r}: choose another name.",
+                field="name",
+            )
 
     def _tell(self, document: Document, *, deleted: bool = False) -> None:
         change = Change(
