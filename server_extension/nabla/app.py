@@ -13,7 +13,7 @@ from traitlets.config import LoggingConfigurable
 
 from nabla._version import __version__
 from nabla.backends.base import Backend
-from nabla.schema import Health, Instance, Me, Run
+from nabla.schema import Health, Instance, Instances, Me, Queued, Run
 
 if TYPE_CHECKING:
     from nabla.policy import Actor
@@ -134,6 +134,21 @@ class Nabla(LoggingConfigurable):
         await self.store.close()
         self.lease.release()
         return interrupted
+
+    async def finish_run(self, id: str) -> None:
+        """Wait until a run whose work has ended is final."""
+        await self._run_steps.finish(id)
+
+    def offers(self, actor: Actor) -> Instances:
+        """Return the instances, what is free, and who of the actor's teams waits."""
+        queue = [entry for entry in self.admission.queue() if entry.team in actor.teams]
+        return Instances(
+            offers=self.admission.offers(),
+            queue=[
+                Queued(id=entry.id, name=entry.name, instance=entry.instance, place=entry.place)
+                for entry in queue
+            ],
+        )
 
     def health(self) -> Health:
         """Return whether the service works."""

@@ -1,4 +1,4 @@
-"""Jupyter Server's door to Nabla: tells the panels where the API is, packs folders, and in solo mode is the brain."""
+"""Jupyter Server's door to Nabla: points the panels at the API, packs folders, and is the brain in solo mode."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from nabla.errors import Conflict, NablaError
 class NablaExtension(ExtensionApp):
     """The server extension `nabla`.
 
-    Under JupyterHub it points the panels at the hub's service. Otherwise (solo mode) it serves the home itself,
-    or, while another process does, forwards to that one and takes over when it is gone.
+    Under JupyterHub it points the panels at the hub's service. Otherwise (solo mode) it serves the home
+    itself, or, while another process does, forwards to that one and takes over when it is gone.
     """
 
     name = "nabla"
@@ -83,7 +83,7 @@ class NablaExtension(ExtensionApp):
             return
         except NablaError as error:
             self._brain = None
-            self.log.error("Nabla does not work on this home. %s", error.message)
+            self.log.error("Nabla does not work on this home. %s", error.message)  # noqa: TRY400
             return
         self._server = serve_socket(brain)
         self.log.info("Nabla works on %s", self.home)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nabla.app import Nabla
 
 API = "api/v1/"
+SOCKET_PREFIX = "/nabla/"
+"""Where the routes are on every Unix socket, whatever the mode of who serves it."""
 MODULES = (health, projects, snapshots, runs, stream)
 BODY = 64 << 20
 
@@ -76,10 +78,12 @@ def application(
         ),
         "log_function": _log_request,
     }
+    socket_routes = [] if base_url == SOCKET_PREFIX else routes(SOCKET_PREFIX)
     handlers = [
         *((re.escape(base_url) + path.lstrip("/"), cls) for path, cls in identity_provider.get_handlers()),
         *extra_handlers,
         *routes(base_url),
+        *socket_routes,
     ]
     return Application(handlers, **(known | settings(nabla) | extra))
 

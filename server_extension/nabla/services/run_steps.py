@@ -148,10 +148,11 @@ class RunSteps:
             await self._runs.change(run.id, mark)
         await asyncio.gather(*(self._backend.stop(run.workload, grace) for run in running))
         for run in running:
-            await self._finish(run.id)
+            await self.finish(run.id)
         return running
 
-    async def _finish(self, id: str) -> None:
+    async def finish(self, id: str) -> None:
+        """Take steps until the run is final."""
         due = await self.step(id)
         while due is not None:
             await asyncio.sleep(min(due, OFTEN))
