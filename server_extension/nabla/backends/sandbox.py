@@ -1,0 +1,154 @@
+"""The walls around a workload on a shared machine: which of its files and processes bubblewrap lets it see."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nabla.backends.base import Mount
+
+JOB = "/job"
+TEMPORARY = "/tmp"  # noqa: S108 - a folder of the workload's own, inside
+HOME = f"{TEMPORARY}/home"
+OWN = ("/proc", "/dev", "/sys", "/run", TEMPORARY, JOB)
+"""Top-level entries that are made anew inside, never shared."""
+PRIVATE = ("/run", "/var/tmp", TEMPORARY)  # noqa: S108
+CREDENTIALS = [".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".kaggle", ".netrc", ".pgpass", ".git-credentials", ".pypirc", ".jupyter", ".config/gcloud", ".config/gh", ".config/git", ".local/share/jupyter/runtime"]
+"""What, below a home, opens doors elsewhere."""
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What a sandboxed command sees of the machine, all paths absolute and without links.
+
+    `entries` are the entries of `/`, each with its target if it is a link; `hidden` folders and files are
+    empty inside; `kept` ones are there even if they lie in a hidden one.
+    """
+
+    entries: tuple[tuple[str, str], ...]
+    hidden: tuple[str, ...]
+    kept: tuple[str, ...]
+    hidden_files: frozenset[str] = frozenset()
+
+
+def survey(hide: Iterable[str | Path]) -> Walls:
+    """Look at this machine: the entries of `/`, what of `hide` exists, and what Python and Jupyter need."""
+    entries = tuple(
+        (str(path), str(path.readlink()) if path.is_symlink() else "")
+        for path in sorted(Path("/").iterdir())
+        if str(path) not in OWN
+    )
+    hidden = {os.path.realpath(Path(path).expanduser()) for path in hide}
+    hidden = {path for path in hidden if Path(path).exists() and path != "/"}
+    files = frozenset(path for path in hidden if not Path(path).is_dir())
+    return Walls(entries, tuple(sorted(hidden)), tuple(sorted(_needed())), files)
+
+
+def _needed() -> set[str]:
+    """Return where the interpreter, its packages, Nabla and the kernelspecs lie, and who names the network."""
+    from jupyter_core.paths import jupyter_path
+
+    paths = [
+        sys.prefix,
+        sys.base_prefix,
+        site.getuserbase(),
+        Path(__file__).parents[2],
+        *(jupyter_path("kernels")),
+        "/etc/resolv.conf",
+    ]
+    return {os.path.realpath(path) for path in paths if Path(path).exists()}
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def arguments(
+    walls: Walls,
+    job: Path,
+    temporary: Path,
+    mounts: Sequence[Mount] = (),
+    devices: Sequence[str] = (),
+    shared_memory: int = 1 << 30,
+) -> list[str]:
+    """Return bubblewrap's arguments: `job` is `/job`, `temporary` is `/tmp`, and the rest cannot be written.
+
+    `devices` are the device files that were admitted; `shared_memory` bounds /dev/shm (bytes).
+    """
+    words = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    words += ["--tmpfs", "/"]
+    for path, target in walls.entries:
+        words += ["--symlink", target, path] if target else ["--ro-bind", path, path]
+    words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+    words += ["--size", str(shared_memory), "--tmpfs", "/dev/shm"]  # noqa: S108
+    for device in devices:
+        words += ["--dev-bind-try", device, device]
+    words += ["--tmpfs", "/run", "--bind", str(temporary), TEMPORARY]
+    words += ["--bind", str(temporary), "/var/tmp"]  # noqa: S108
+    # From the outside in, so that what is hidden in what is kept in what is hidden comes out right.
+    closed = [*PRIVATE, *walls.hidden]
+    steps = [(path, True) for path in walls.hidden]
+    steps += [(path, False) for path in walls.kept if any(_below(path, folder) for folder in closed)]
+    covers = ["/"]
+    for path, hide in sorted(steps, key=lambda step: (step[0].count("/"), step[0], step[1])):
+        if hide and any(_below(path, folder) and path != folder for folder in PRIVATE):
+            continue  # it is not there anyway
+        if not hide:
+            words += ["--ro-bind", path, path]
+        elif path in walls.hidden_files:
+            words += ["--ro-bind", "/dev/null", path]
+        else:
+            words += ["--tmpfs", path]
+            covers.append(path)
+    words += ["--bind", str(job), JOB]
+    for mount in mounts:
+        words += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
+    for path in covers:
+        words += ["--remount-ro", path]
+    return [*words, "--chdir", f"{JOB}/work"]
+
+
+def variables() -> dict[str, str]:
+    """Return the environment that makes a read-only home and private folders unnoticed by Python and Jupyter."""
+    from jupyter_core.paths import jupyter_data_dir
+
+    return {
+        "HOME": HOME,
+        "TMPDIR": TEMPORARY,
+        "JUPYTER_DATA_DIR": jupyter_data_dir(),
+        "JUPYTER_RUNTIME_DIR": f"{HOME}/.jupyter-runtime",
+        "IPYTHONDIR": f"{HOME}/.ipython",
+        "MPLCONFIGDIR": f"{HOME}/.matplotlib",
+        "XDG_CACHE_HOME": f"{HOME}/.cache",
+        "PYTHONUSERBASE": site.getuserbase(),
+    }
+
+
+def make_temporary(folder: Path) -> None:
+    """Make the folder that is `/tmp` inside, with the home in it."""
+    for path in ("", "home", "home/.jupyter-runtime", "home/.ipython", "home/.matplotlib", "home/.cache"):
+        (folder / path).mkdir(mode=0o700, exist_ok=True)
+
+
+def find() -> tuple[str, str]:
+    """Return the path of bubblewrap and an empty string, or an empty path and why it cannot be used here."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return "", "bubblewrap (bwrap) is not installed"
+    words = (
+        ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL", "--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
+    )
+    for name in ("bin", "lib", "lib64"):
+        words += ["--symlink", f"usr/{name}", f"/{name}"] if Path(f"/{name}").is_symlink() else []
+        words += ["--ro-bind", f"/{name}", f"/{name}"] if not Path(f"/{name}").is_symlink() else []
+    words += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/", "/bin/true"]
+    tried = subprocess.run([program, *words], capture_output=True, text=True, timeout=10, check=False)
+    if tried.returncode == 0:
+        return program, ""
+    return "", f"bubblewrap does not work here: {tried.stderr.strip() or tried.returncode}"
