@@ -16,6 +16,7 @@ def check_notebook(raw: bytes | str, path: str, *, kernel: str = "") -> Notebook
     Cell sources are joined to strings, and every cell has `metadata` and an `id`. With `kernel` (a
     kernelspec's name) the notebook need not name one itself. Raises `BadInput` for what is no notebook.
     """
+    notebook: Notebook
     try:
         text = raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw
         notebook = json.loads(text)
@@ -57,10 +58,11 @@ def _upgraded(text: str, path: str) -> Notebook:
     import nbformat
 
     try:
-        return dict(json.loads(nbformat.writes(nbformat.reads(text, as_version=4))))
+        upgraded = nbformat.reads(text, as_version=4)  # type: ignore[no-untyped-call]
+        return dict(json.loads(nbformat.writes(upgraded)))  # type: ignore[no-untyped-call]
     except (ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError) as error:
         raise BadInput(
-            f"{path} is in an old notebook format that cannot be read ({error}): open and save it in JupyterLab."
+            f"{path} is in an old notebook format that cannot be read ({error}): save it from JupyterLab."
         ) from None
 
 

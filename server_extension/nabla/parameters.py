@@ -1,4 +1,4 @@
-"""What a notebook asks to be given: its `parameters` cell read into typed fields, and values checked against them."""
+"""What a notebook asks to be given: typed fields read from its `parameters` cell, and checks of values."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def _check_value(path: str, parameter: Declared, value: Any) -> None:
     advice = f' Write it as "{value}" (with -p: use -r {name} {value}).' if wanted == "str" else ""
     shown = value if len(repr(value)) <= 80 else f"{str(value)[:70]}…"
     raise BadInput(
-        f'Parameter "{name}" of {path} takes {_WORDS[wanted]}, not {shown!r} ({type(value).__name__}).{advice}',
+        f'Parameter "{name}" of {path} takes {_WORDS[wanted]}, '
+        f"not {shown!r} ({type(value).__name__}).{advice}",
         field=name,
     )
 
@@ -161,7 +162,7 @@ def _fits(wanted: str, value: Any) -> bool:
 
 
 def parse_cli_value(text: str) -> Any:
-    """Return what `-p NAME text` means, as in papermill: True, False, None, an int, a float, else the text."""
+    """Return what `-p NAME text` means, as in papermill: True, False, None, int, float, else the text."""
     named = {"True": True, "False": False, "None": None}
     if text in named:
         return named[text]

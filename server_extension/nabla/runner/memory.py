@@ -1,0 +1,85 @@
+"""How much memory a process and its children hold, and whether the machine killed one of them for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+LINUX = sys.platform == "linux"
+
+
+def tree(pid: int) -> int:
+    """Return the resident bytes of `pid` and all its descendants; 0 when it is gone."""
+    if not LINUX:
+        return _tree_anywhere(pid)
+    total, waiting = 0, [pid]
+    while waiting:
+        process = waiting.pop()
+        try:
+            total += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _page()
+            for task in Path(f"/proc/{process}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        except (OSError, IndexError, ValueError):
+            continue
+    return total
+
+
+def peak_of(pid: int) -> int:
+    """Return the most resident bytes that one process ever held, as its kernel counted; 0 if unknown."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration, IndexError, ValueError):
+        return 0
+
+
+def kills() -> int:
+    """Return how many processes of our control group were ever killed for want of memory."""
+    try:
+        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
+        return 0
+    for number, kinds, path in groups:
+        if number == "0":
+            count = _counter(Path(f"/sys/fs/cgroup{path}/memory.events"))
+        elif "memory" in kinds.split(","):
+            count = _counter(Path(f"/sys/fs/cgroup/memory{path}/memory.oom_control"))
+        else:
+            continue
+        if count is not None:
+            return count
+    return _counter(Path("/sys/fs/cgroup/memory.events")) or 0
+
+
+def readable(size: int) -> str:
+    """Return a number of bytes as a person writes it."""
+    amount = float(size)
+    for unit in ("bytes", "KiB", "MiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"
+
+
+def _counter(file: Path) -> int | None:
+    try:
+        pairs = dict(line.split() for line in file.read_text().splitlines())
+        return int(pairs["oom_kill"])
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _page() -> int:
+    import resource
+
+    return resource.getpagesize()
+
+
+def _tree_anywhere(pid: int) -> int:
+    import psutil
+
+    try:
+        root = psutil.Process(pid)
+        return sum(process.memory_info().rss for process in [root, *root.children(recursive=True)])
+    except psutil.Error:
+        return 0

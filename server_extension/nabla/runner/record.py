@@ -1,0 +1,135 @@
+"""What a run leaves in its folder while it runs: its progress and its event log, appended to once an event."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nabla.runner.ipynb import replace, write_error
+from nabla.runner.replay import Event, Replay
+
+STREAM_SECONDS = 0.05
+STREAM_CHARACTERS = 256 * 1024
+PROGRESS_SECONDS = 0.25
+
+
+class Record:
+    """The log of one run, open for as long as it goes on."""
+
+    def __init__(self, folder: Path, on_event: Callable[[Event], None] | None = None) -> None:
+        """Start `folder/events.jsonl` anew; `on_event` is called with each event after it is in the log."""
+        self.folder = folder
+        self.replay = Replay()
+        self._path = folder / "events.jsonl"
+        self._on_event = on_event
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.open(self._path, flags, 0o666)
+        except OSError as error:
+            raise write_error(self._path, error) from None
+        self._held: tuple[int, str] | None = None
+        self._texts: list[str] = []
+        self._length = 0
+        self._flush_at = 0.0
+        self._progress = {"done": 0, "total": 0, "cell": None}
+        self._progress_at = 0.0
+        self._progress_new = False
+
+    def add(self, kind: str, **fields: Any) -> None:
+        """Append an event, after the text that is held back."""
+        self.flush()
+        self._append({"type": kind, "time": round(time.time(), 3), **fields})
+
+    def stream(self, index: int, name: str, text: str) -> None:
+        """Append `text` to a stream of a cell; what follows within 50 ms shares its event."""
+        if not text:
+            return
+        if self._held != (index, name) or self._length > STREAM_CHARACTERS:
+            self.flush()
+            self._held = (index, name)
+            self._flush_at = time.monotonic() + STREAM_SECONDS
+        self._texts.append(text)
+        self._length += len(text)
+
+    def flush(self) -> None:
+        """Write the text that is held back."""
+        if self._held is None:
+            return
+        index, name = self._held
+        text = "".join(self._texts)
+        self._held, self._texts, self._length = None, [], 0
+        self._append(
+            {"type": "stream", "time": round(time.time(), 3), "index": index, "name": name, "text": text}
+        )
+
+    def tick(self) -> float:
+        """Write what has waited long enough, and return in how many seconds to come again."""
+        now = time.monotonic()
+        if self._held is not None and now >= self._flush_at:
+            self.flush()
+        if self._progress_new and now >= self._progress_at:
+            self._write_progress(now)
+        return max(0.0, self._flush_at - now) if self._held is not None else PROGRESS_SECONDS
+
+    def progress(self, *, done: int, total: int, cell: int | None) -> None:
+        """Say how far the run is; written at most four times a second."""
+        self._progress = {"done": done, "total": total, "cell": cell}
+        self._progress_new = True
+        self.tick()
+
+    def end(self, event: dict[str, Any], write: Callable[[], None]) -> None:
+        """Take the last event into the notebook, let `write` write that, then append the event."""
+        self.flush()
+        self._write_progress(time.monotonic())
+        last = _sendable({"type": "end", "time": round(time.time(), 3), **event})
+        self.replay.feed(last)
+        write()
+        self._append(last, fed=True)
+
+    def close(self) -> None:
+        """Let go of the log."""
+        os.close(self._file)
+
+    def _append(self, event: Event, *, fed: bool = False) -> None:
+        try:
+            line = _line(event)
+        except ValueError:
+            event = _sendable(event)
+            line = _line(event)
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            raise write_error(self._path, error) from None
+        if not fed:
+            self.replay.feed(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _write_progress(self, now: float) -> None:
+        self._progress_new, self._progress_at = False, now + PROGRESS_SECONDS
+        replace(self.folder / "progress.json", _line(self._progress), durable=False)
+
+
+def _line(event: dict[str, Any]) -> bytes:
+    text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=str)
+    return f"{text}\n".encode()
+
+
+def _sendable(value: Any) -> Any:
+    """Return `value` without what JSON or UTF-8 cannot say: NaN, infinities, lone surrogates."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_sendable(str(key)): _sendable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sendable(item) for item in value]
+    return value
