@@ -13,14 +13,14 @@ ROOT = Path(__file__).parent
 ROOTS = {"nabla": "server_extension", "nabla_hub": "hub_config", "nabla_spawners": "spawners"}
 LABEXTENSION = "server_extension/nabla/labextension"
 PROXY = "hub_config/nabla_hub/proxy/node"
-VERSION = re.search(
-    r'__version__ = "(.+)"', (ROOT / "server_extension/nabla/_version.py").read_text()
-).group(1)
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "server_extension/nabla/_version.py").read_text()).group(
+    1
+)
 UNWANTED = {"__pycache__", "labextension", ".bin", ".ipynb_checkpoints"}
 
 
 def files_below(folder: str) -> list[Path]:
-    """Return every plain file below a folder of the checkout, relative to it, without caches and built panels."""
+    """Return every plain file below a folder of the checkout, relative to it, without caches and panels."""
     top = ROOT / folder
     found = (path for path in sorted(top.rglob("*")) if path.is_file() and not path.is_symlink())
     return [path.relative_to(top) for path in found if not UNWANTED & set(path.relative_to(top).parts)]

@@ -1,0 +1,1 @@
+"""How a person's notebook server becomes a process (or a pod) that JupyterHub can start."""
