@@ -110,12 +110,14 @@ class Nabla(LoggingConfigurable):
         self.reconciler.register("run", self._run_steps.step, self._run_steps.unfinished)
         self.reconciler.register("project", project_steps.step, project_steps.unfinished)
         if self.drive:
+            await self.backend.open()
             await self.reconciler.start()
 
     def _make_backend(self, home: Path) -> Backend:
         made: dict[str, Any] = {"parent": self}
         if "root" in self.backend_class.class_trait_names():
             made |= {"root": str(home / "runs"), "lay_out": self.objects.lay_out, "hide": [str(home)]}
+            made |= {} if self.mode == "hub" else {"warm": 0}
         backend: Backend = self.backend_class(**made)
         return backend
 

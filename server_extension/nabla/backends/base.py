@@ -68,6 +68,9 @@ class Backend(LoggingConfigurable):
 
     kinds: ClassVar[frozenset[str]] = frozenset()
 
+    async def open(self) -> None:
+        """Get ready to start workloads; starting one does it too. Once is enough."""
+
     async def start(self, workload: Workload) -> None:
         """Start it and return at once; asked twice it is one start."""
         raise NotImplementedError

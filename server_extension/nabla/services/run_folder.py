@@ -6,6 +6,7 @@ import io
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -99,10 +100,13 @@ def open_notebook(folder: Path) -> IO[bytes]:
     try:
         return open_plain(folder, "output.ipynb")
     except NotFound:
-        from nabla.runner import replay
+        from nabla.runner.replay import replay
 
         with open_plain(folder, "events.jsonl") as log:
-            return io.BytesIO(json.dumps(replay.notebook(log)).encode())
+            notebook = replay(log)
+        if notebook is None:
+            raise NotFound("The run has not begun: there is no notebook yet.") from None
+        return io.BytesIO(json.dumps(notebook, indent=1, ensure_ascii=False).encode())
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[dict[str, Any]]:
@@ -119,25 +123,36 @@ def _walk(folder: Path, prefix: str) -> Iterator[dict[str, Any]]:
             yield {"path": path, "size": about.st_size, "modified": about.st_mtime}
 
 
-def close_log(folder: Path, state: str, failure: RunFailure | None) -> None:
+def close_log(folder: Path, state: str, failure: RunFailure | None, seconds: float) -> None:
     """Write the notebook of a run whose runner is gone, and end its event log for those who follow it."""
-    from nabla.runner import replay
-
-    end = {"type": "end", "state": state, "failure": failure.model_dump() if failure else None}
     try:
         with open_plain(folder, "events.jsonl") as log:
             size = os.fstat(log.fileno()).st_size
             log.seek(max(0, size - 1))
-            broken = log.read(1) not in (b"\n", b"")
-        ended = _has_end(folder)
+            broken = log.read(1) not in {b"\n", b""}
     except NotFound:
         return
-    if not ended:
+    if not _has_end(folder):
+        end = {"type": "end", "time": time.time(), "state": state, "seconds": seconds, "peak_memory": None}
+        end["failure"] = failure.model_dump() if failure else None
         target = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         with os.fdopen(target, "ab") as log:
             log.write((b"\n" if broken else b"") + json.dumps(end).encode() + b"\n")
-    if not (folder / "output.ipynb").exists():
-        replay.write_notebook(folder)
+    try:
+        open_plain(folder, "output.ipynb").close()
+    except NotFound:
+        _write_notebook(folder)
+
+
+def _write_notebook(folder: Path) -> None:
+    from nabla.runner.replay import replay
+
+    with open_plain(folder, "events.jsonl") as log:
+        notebook = replay(log)
+    if notebook is not None:
+        new = folder.parent / ".output.ipynb"
+        new.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
+        new.replace(folder / "output.ipynb")
 
 
 def _has_end(folder: Path) -> bool:

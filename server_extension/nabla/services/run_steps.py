@@ -118,7 +118,8 @@ class RunSteps:
         said = await asyncio.to_thread(run_folder.result, folder)
         progress = await asyncio.to_thread(run_folder.progress, folder)
         state, failure = _verdict(run, status, said)
-        await asyncio.to_thread(run_folder.close_log, folder, state, failure)
+        seconds = (now() - (run.started or now())).total_seconds()
+        await asyncio.to_thread(run_folder.close_log, folder, state, failure, seconds)
 
         def apply(stored: Run) -> None:
             stored.progress = progress or stored.progress
