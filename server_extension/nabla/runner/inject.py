@@ -48,8 +48,8 @@ def assignments(parameters: dict[str, Any], *, kernel: str, language: str) -> st
     if language == "python":
         lines = [f"{name} = {_python(value)}" for name, value in parameters.items()]
         return "\n".join(["# Parameters", *lines, ""])
-    from papermill.exceptions import PapermillException
-    from papermill.translators import translate_parameters
+    from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
+    from papermill.translators import translate_parameters  # type: ignore[import-untyped]
 
     try:
         return str(translate_parameters(kernel, language, parameters))

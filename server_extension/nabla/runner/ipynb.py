@@ -38,8 +38,8 @@ def read(path: str) -> bytes | str:
 
 
 def _read_remote(path: str) -> str:
-    from papermill.exceptions import PapermillException
-    from papermill.iorw import papermill_io
+    from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
+    from papermill.iorw import papermill_io  # type: ignore[import-untyped]
 
     try:
         return str(papermill_io.read(path))
@@ -50,8 +50,8 @@ def _read_remote(path: str) -> str:
 def write(notebook: dict[str, Any], path: str) -> None:
     """Write `notebook` to `path`: all of it or nothing."""
     if is_remote(path):
-        from papermill.exceptions import PapermillException
-        from papermill.iorw import papermill_io
+        from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
+        from papermill.iorw import papermill_io  # type: ignore[import-untyped]
 
         try:
             papermill_io.write(dumps(notebook).decode(), path)

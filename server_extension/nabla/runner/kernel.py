@@ -28,6 +28,7 @@ CHANNELS = ("shell", "iopub", "stdin", "hb", "control")
 SAMPLE_SECONDS = 0.2
 SHUTDOWN_SECONDS = 10.0
 DEAF_SECONDS = 5.0
+STUCK_SECONDS = 1.0
 PATH_LENGTH = 80
 BATCH = 1000
 TAIL = 4000
@@ -271,10 +272,16 @@ class Kernel:
             pass
 
     def close(self, grace: float = 0.0) -> None:
-        """Wait up to `grace` seconds for its end, then kill it, and remove all that was made for it."""
-        deadline = time.monotonic() + grace
+        """Wait up to `grace` seconds for its end, then kill it, and remove all that was made for it.
+
+        ipykernel waits long for children that are dead but that the notebook never asked after: we do not.
+        """
+        deadline, stuck, leaving = time.monotonic() + grace, time.monotonic() + STUCK_SECONDS, False
         while self._sockets and self.exit is None and time.monotonic() < deadline:
-            self.receive(min(SAMPLE_SECONDS, deadline - time.monotonic()))
+            messages = self.receive(min(SAMPLE_SECONDS, deadline - time.monotonic()))
+            leaving = leaving or any(message.kind == "shutdown_reply" for _, message in messages)
+            if not leaving and time.monotonic() > stuck and memory.only_zombies(self._process.pid):
+                break
         self.kill()
         if self.exit is None:
             self.exit = self._process.wait()

@@ -12,16 +12,38 @@ def tree(pid: int) -> int:
     """Return the resident bytes of `pid` and all its descendants; 0 when it is gone."""
     if not LINUX:
         return _tree_anywhere(pid)
-    total, waiting = 0, [pid]
-    while waiting:
-        process = waiting.pop()
+    return _resident(pid) + sum(map(_resident, _descendants(pid)))
+
+
+def only_zombies(pid: int) -> bool:
+    """Tell whether `pid` has descendants and all of them are dead, but not waited for."""
+    states = []
+    for process in _descendants(pid) if LINUX else []:
         try:
-            total += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _page()
-            for task in Path(f"/proc/{process}/task").iterdir():
-                waiting += map(int, (task / "children").read_text().split())
-        except (OSError, IndexError, ValueError):
+            states.append(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0])
+        except (OSError, IndexError):
             continue
-    return total
+    return bool(states) and set(states) == {"Z"}
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _page()
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _descendants(pid: int) -> list[int]:
+    found, waiting = [], [pid]
+    while waiting:
+        try:
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
+                children = [int(child) for child in (task / "children").read_text().split()]
+                found += children
+                waiting += children
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def peak_of(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder while it runs: its progress and its event log, appended to once an event."""
+"""What a run leaves in its folder while it runs: its progress, and a log that grows by one line an event."""
 
 from __future__ import annotations
 

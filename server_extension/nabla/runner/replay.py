@@ -1,4 +1,4 @@
-"""From a run's event log to its notebook: for the runner when it ends, for the service when the runner died."""
+"""From the event log of a run to its notebook: for the runner at its end, for the service when that died."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Replay:
     """A notebook that grows by events. What it is fed is not changed, and not copied either."""
 
     def __init__(self) -> None:
-        self._notebook: dict[str, Any] | None = None
+        self._notebook: dict[str, Any] = {}
         self._cells: list[dict[str, Any]] = []
         self._displays: dict[str, list[dict[str, Any]]] = {}
         self._to_clear: set[int] = set()
@@ -58,14 +58,12 @@ class Replay:
     def feed(self, event: Event) -> None:
         """Take the next event."""
         step = self._steps.get(event["type"])
-        if step is not None and (
-            self._notebook is not None or event["type"] in ("start", "kernel", "notebook")
-        ):
+        if step is not None and (self._notebook or event["type"] in ("start", "kernel", "notebook")):
             step(event)
 
     def notebook(self) -> dict[str, Any] | None:
         """Return the notebook so far, as nbformat 4 wants it: None before the `notebook` event."""
-        if self._notebook is None:
+        if not self._notebook:
             return None
         cells = [_written(cell) for cell in self._cells]
         if self._failure is not None:
@@ -78,7 +76,7 @@ class Replay:
     def _kernel(self, event: Event) -> None:
         if isinstance(event.get("language_info"), dict):
             self._language = event["language_info"]
-            if self._notebook is not None:
+            if self._notebook:
                 self._notebook["metadata"]["language_info"] = self._language
 
     def _begin(self, event: Event) -> None:
@@ -178,7 +176,6 @@ class Replay:
             self._outputs(event).clear()
 
     def _widgets(self, event: Event) -> None:
-        assert self._notebook is not None
         self._notebook["metadata"]["widgets"] = {
             "application/vnd.jupyter.widget-state+json": {
                 "state": dict(event["state"]),
@@ -188,7 +185,6 @@ class Replay:
         }
 
     def _end(self, event: Event) -> None:
-        assert self._notebook is not None
         self._notebook["metadata"]["papermill"].update(
             end_time=_moment(event["time"]),
             duration=event["seconds"],
