@@ -32,7 +32,8 @@ class Client:
 
     The service is, in this order: `url` with `api_key`; the one that serves `home`, when that is given;
     `NABLA_URL` with `NABLA_API_KEY`; the one that serves `NABLA_HOME`; else one inside this process, which
-    ends with it. `timeout` is the seconds to wait for one answer. Use it as a context manager or `close` it.
+    ends with it. `service` is one that was found already. `timeout` is the seconds to wait for one answer.
+    Use it as a context manager, or `close` it.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class Client:
         api_key: str | None = None,
         home: str | Path | None = None,
         *,
+        service: Service | None = None,
         timeout: float = 60,
     ) -> None:
-        self.service = find(url, api_key, home) or _in_process(home_folder(home))
+        self.service = service or find(url, api_key, home) or _in_process(home_folder(home))
         self._transport = Transport(self.service, timeout)
         self.projects = Projects(self._transport)
         self.runs = Runs(self._transport)

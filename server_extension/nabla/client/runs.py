@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from errno import ENOSPC
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -184,7 +185,7 @@ class Runs:
         except httpx.TransportError as error:
             raise self._transport.unreachable(error) from None
         except OSError as error:
-            kind = NoSpace if error.errno == 28 else BadInput
+            kind = NoSpace if error.errno == ENOSPC else BadInput
             raise kind(f"{target} cannot be written: {error.strerror}.") from None
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The `nabla` command: each group is loaded when it is used."""

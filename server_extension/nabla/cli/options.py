@@ -1,0 +1,54 @@
+"""Options that many verbs share, and the one way a verb gets a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from nabla.client import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option = click.option("--json", "json", is_flag=True, help="Print JSON.")
+watch_option = click.option("--watch", is_flag=True, help="Follow it to its end.")
+
+
+def connect() -> Client:
+    """Return a client of the service, or of one in this process."""
+    from nabla.client import Client
+
+    return Client()
+
+
+def one(noun: str) -> Callable[[F], F]:
+    """Give a verb the thing it is about: an argument, or `--id` as Gradient's command line has it."""
+
+    def decorate(verb: F) -> F:
+        @click.argument(noun, required=False)
+        @click.option("--id", "given_id", metavar="ID", help=f"The same as {noun.upper()}.")
+        @wraps(verb)
+        def wrapped(*arguments: Any, given_id: str | None, **options: Any) -> Any:
+            named = options.pop(noun) or given_id
+            if not named:
+                raise click.UsageError(f"Missing argument '{noun.upper()}'.")
+            return verb(*arguments, **{noun: named}, **options)
+
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def tag_options(verb: F) -> F:
+    """Give a verb `--tag` (repeatable) and `--tags` (a list with commas)."""
+    verb = click.option("--tag", "tag", multiple=True, help="A tag; may be repeated.")(verb)
+    return click.option("--tags", help="Tags, separated by commas.")(verb)
+
+
+def all_tags(tag: tuple[str, ...], tags: str | None, more: tuple[str, ...] = ()) -> list[str]:
+    """Return what `--tag` and `--tags` name, each once."""
+    listed = [word.strip() for word in (tags or "").split(",")]
+    return [word for word in dict.fromkeys([*more, *tag, *listed]) if word]

@@ -1,0 +1,233 @@
+"""`nabla projects`: made, listed, changed, deleted."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from nabla.cli.options import all_tags, connect, json_option, one, tag_options
+from nabla.cli.output import age, as_json, fields, table
+from nabla.errors import BadInput
+
+if TYPE_CHECKING:
+    from nabla.schema import Project, ProjectContents
+
+LIMIT = 50
+
+
+@click.group()
+def projects() -> None:
+    """Make, list and change projects. PROJECT is an id or a name."""
+
+
+def _show(project: Project, json: bool) -> None:
+    if json:
+        as_json(project)
+        return
+    fields(
+        [
+            ("name", project.name),
+            ("id", project.id),
+            ("description", project.description),
+            ("repository", project.repository),
+            ("tags", ", ".join(project.tags)),
+            ("archived", "yes" if project.archived else ""),
+            ("owner", project.owner),
+            ("team", project.team),
+            ("created", f"{project.created:%Y-%m-%d %H:%M} UTC"),
+        ]
+    )
+
+
+@projects.command()
+@click.argument("name", required=False)
+@click.option("--name", "named", metavar="NAME", help="The same as NAME.")
+@click.option("--description", default="", help="What it is about.")
+@click.option("--repository", "--repositoryUrl", "repository", default="", help="URL of its git repository.")
+@click.option("--repositoryName", "repository_name", default="", help="Used when no URL is given.")
+@tag_options
+@json_option
+def create(
+    *,
+    name: str | None,
+    named: str | None,
+    description: str,
+    repository: str,
+    repository_name: str,
+    tag: tuple[str, ...],
+    tags: str | None,
+    json: bool,
+) -> None:
+    """Make a project."""
+    if not (name or named):
+        raise click.UsageError("Missing argument 'NAME'.")
+    with connect() as client:
+        project = client.projects.create(
+            name or named or "",
+            description=description,
+            repository=repository or repository_name,
+            tags=all_tags(tag, tags),
+        )
+    _show(project, json)
+
+
+@projects.command("list")
+@click.option("--tag", help="Only those with this tag.")
+@click.option("--search", "-q", help="Only those whose name, tags or description have these words.")
+@click.option("--archived", is_flag=True, help="Only archived ones.")
+@click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, help="How many.")
+@json_option
+def list_(*, tag: str | None, search: str | None, archived: bool, limit: int, json: bool) -> None:
+    """List projects, newest first."""
+    with connect() as client:
+        found = client.projects.list(q=search, tag=tag, archived=archived)
+        shown = list(islice(found, limit))
+        more = next(found, None) is not None
+    if json:
+        as_json(shown)
+        return
+    if not shown:
+        click.echo("No projects. Make one with `nabla projects create NAME`.", err=True)
+        return
+    table(
+        ["ID", "NAME", "TAGS", "CREATED"],
+        [(p.id, p.name, ", ".join(p.tags), age(p.created)) for p in shown],
+    )
+    if more:
+        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+
+
+def _details(*, project: str, json: bool) -> None:
+    """Show a project."""
+    with connect() as client:
+        found = client.projects.get(project)
+    _show(found, json)
+
+
+for _name in ("get", "details"):
+    projects.command(_name)(one("project")(json_option(_details)))
+
+
+@projects.command()
+@one("project")
+@click.option("--name", help="A new name.")
+@click.option("--description", help="A new description.")
+@click.option("--repository", "--repositoryUrl", "repository", help="A new URL of its git repository.")
+@json_option
+def update(
+    *, project: str, name: str | None, description: str | None, repository: str | None, json: bool
+) -> None:
+    """Change what is given."""
+    if name is None and description is None and repository is None:
+        raise click.UsageError("Nothing to change: give --name, --description or --repository.")
+    with connect() as client:
+        found = client.projects.update(project, name=name, description=description, repository=repository)
+    _show(found, json)
+
+
+@projects.command()
+@click.argument("project")
+@click.argument("name")
+@json_option
+def rename(*, project: str, name: str, json: bool) -> None:
+    """Give a project another name; its id stays."""
+    with connect() as client:
+        found = client.projects.update(project, name=name)
+    _show(found, json)
+
+
+@projects.command()
+@click.argument("project")
+@click.argument("description")
+@json_option
+def describe(*, project: str, description: str, json: bool) -> None:
+    """Say what a project is about."""
+    with connect() as client:
+        found = client.projects.update(project, description=description)
+    _show(found, json)
+
+
+@projects.command()
+@one("project")
+@json_option
+def archive(*, project: str, json: bool) -> None:
+    """Put a project away: hidden from lists, no new runs."""
+    with connect() as client:
+        found = client.projects.archive(project)
+    _show(found, json)
+
+
+@projects.command()
+@one("project")
+@json_option
+def unarchive(*, project: str, json: bool) -> None:
+    """Bring an archived project back."""
+    with connect() as client:
+        found = client.projects.unarchive(project)
+    _show(found, json)
+
+
+@projects.command()
+@one("project")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option
+def delete(*, project: str, yes: bool, json: bool) -> None:
+    """Delete a project and all that is in it; says what goes, and asks."""
+    with connect() as client:
+        found = client.projects.get(project)
+        if not yes:
+            what = _contents(client.projects.delete(found.id).contents)
+            click.echo(f"With {found.name} ({found.id}) go {what}.", err=True)
+            if not sys.stdin.isatty():
+                raise BadInput("Nothing was deleted: add --yes to delete it without being asked.")
+            click.confirm("Delete it?", abort=True, err=True)
+        gone = client.projects.delete(found.id, confirm=True)
+    if json:
+        as_json(gone)
+    else:
+        click.echo(f"Deleted {found.name} with {_contents(gone.contents)}.")
+
+
+def _contents(contents: ProjectContents) -> str:
+    active = f" ({contents.active_runs} of them active, they are cancelled)" if contents.active_runs else ""
+    return f"{contents.runs} runs{active} and {contents.snapshots} snapshots"
+
+
+@projects.group()
+def tags() -> None:
+    """Add and remove tags."""
+
+
+@tags.command()
+@one("project")
+@click.argument("words", metavar="[TAG]...", nargs=-1)
+@tag_options
+@json_option
+def add(*, project: str, words: tuple[str, ...], tag: tuple[str, ...], tags: str | None, json: bool) -> None:
+    """Add tags to a project."""
+    with connect() as client:
+        found = client.projects.add_tags(project, *_some(all_tags(tag, tags, words)))
+    _show(found, json)
+
+
+@tags.command()
+@one("project")
+@click.argument("words", metavar="[TAG]...", nargs=-1)
+@tag_options
+@json_option
+def remove(
+    *, project: str, words: tuple[str, ...], tag: tuple[str, ...], tags: str | None, json: bool
+) -> None:
+    """Remove tags from a project."""
+    with connect() as client:
+        found = client.projects.remove_tags(project, *_some(all_tags(tag, tags, words)))
+    _show(found, json)
+
+
+def _some(tags: list[str]) -> list[str]:
+    if not tags:
+        raise click.UsageError("Name a tag: TAG, --tag TAG or --tags A,B.")
+    return tags
