@@ -51,6 +51,6 @@ def _told_to_go() -> bool:
             return False
         line += piece
     try:
-        return bool(json.loads(line) == {"go": True}
+        return bool(json.loads(line) == {"go": True})
     except ValueError:
         return False
