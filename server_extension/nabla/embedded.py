@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import json
 import os
 import threading
@@ -112,7 +111,8 @@ def start(home: str | Path, who: str = "a script") -> Path:
     """Start a brain in this process, stopped at its exit; return the path of its socket."""
     embedded = Embedded(Path(home), who)
     embedded.start()
-    atexit.register(embedded.stop)
+    # Before the interpreter closes its thread pools, which a plain atexit comes after.
+    threading._register_atexit(embedded.stop)  # type: ignore[attr-defined]
     return embedded.socket
 
 

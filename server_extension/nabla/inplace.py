@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nabla.app import Nabla
     from nabla.embedded import Embedded
     from nabla.schema import GitState, Run
 
@@ -25,7 +25,8 @@ class InPlace:
     """A run of this process: its folder below the home, and its row in the store.
 
     `begin` returns at once: a thread opens the store, takes the home's lease, adds the row and serves the
-    socket, while the kernel boots. `end` finishes the row. The folder looks like any workload's, so that
+    socket, while the kernel boots. `end` finishes the row; `problem` then
+    says why a run could not be recorded. The folder looks like any workload's, so that
     whoever serves the home next sees what became of a command that was killed.
     """
 
@@ -47,7 +48,7 @@ class InPlace:
 
     def begin(self) -> None:
         """Make the folder, say which process works there, and start to record."""
-        self.job.mkdir(parents=True, mode=0o700)
+        self.job.mkdir(parents=True, mode=0o700, exist_ok=True)
         started = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
         self._write("supervisor.json", {"pid": os.getpid(), "start_time": int(started)})
         self._began = datetime.now(UTC)
@@ -62,12 +63,10 @@ class InPlace:
         self._write("exit.json", {**said, "out_of_memory": False, "stopped": result.state == "Canceled"})
         if self._thread is not None:
             self._thread.join()
-        if self._brain is not None and self._row is not None:
-            self._brain.call(self._finish(result))
         if self._brain is not None:
+            if self._row is not None:
+                self._brain.call(self._brain.nabla.finish_run(self.run))
             self._brain.stop()
-        if self.problem:
-            print(f"nabla: the run is not recorded: {self.problem}", file=sys.stderr)
 
     def _record(self) -> None:
         from nabla.embedded import Embedded
@@ -88,20 +87,18 @@ class InPlace:
                 self.problem = error.message
                 return
         try:
-            self._row = self._brain.call(self._add())
+            self._row = self._brain.call(self._add(self._brain.nabla))
             self.problem = ""
         except NablaError as error:
             self.problem = error.message
 
-    async def _add(self) -> Run:
+    async def _add(self, nabla: Nabla) -> Run:
         import asyncio
 
         from nabla.packing import git_state
         from nabla.schema import Run, RunSpec
         from nabla.states import RunState
 
-        assert self._brain is not None
-        nabla = self._brain.nabla
         actor = await nabla.teams.actor(nabla.owner, "local", admin=True)
         project = await nabla.projects.default(actor)
         git: GitState | None = await asyncio.to_thread(git_state, self.folder)
@@ -125,10 +122,6 @@ class InPlace:
         added = await runs.add(row)
         nabla.reconciler.put("run", added.id)
         return added
-
-    async def _finish(self, result: Any) -> None:
-        assert self._brain is not None
-        await self._brain.nabla.finish_run(self.run)
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         target = self.job.parent / name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from errno import ENOSPC
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from nabla.cli.progress import Progress, explain
 from nabla.client.find import home_folder
 from nabla.errors import BadInput, NoSpace
 from nabla.ids import new_id
+from nabla.inplace import InPlace
 
 if TYPE_CHECKING:
     from nabla.cli.run import Request
@@ -23,25 +24,56 @@ if TYPE_CHECKING:
 def run_in_process(request: Request) -> None:
     """Run a notebook here and say how it ended; exits with the runner's code when it did not succeed."""
     _refuse_service_options(request)
-    id = new_id("run")
-    job = _job_folder(home_folder(), id)
+    record = _record(request)
     from nabla.runner import execute
 
     with Progress(log_output=request.log_output, quiet=not request.progress) as progress:
+
+        def on_event(event: dict[str, Any]) -> None:
+            # The kernel was launched just before: whatever it costs to record happens while it boots.
+            if event["type"] == "start":
+                record.begin()
+            progress.event(event)
+
         result = execute(
             request.notebook,
             request.target,
             request.parameters,
-            job=job,
+            job=record.job,
             cwd=request.cwd,
             kernel=request.kernel,
             cell_timeout=request.cell_timeout,
             start_timeout=request.start_timeout,
             timeout=request.timeout,
-            on_event=progress.event,
-            env={"NABLA_WORKLOAD_ID": f"{id}-1"},
+            on_event=on_event,
+            env={"NABLA_WORKLOAD_ID": f"{record.run}-1"},
         )
-    _conclude(id, request, result)
+    record.end(result)
+    if record.problem:
+        click.echo(f"The run is not in the list of runs: {plain(record.problem)}", err=True)
+    _conclude(record.run, request, result)
+
+
+def _record(request: Request) -> InPlace:
+    """Return the record of a run that is about to start."""
+    home = home_folder()
+    _check_home(home)
+    spec = {
+        "notebook": request.notebook,
+        "parameters": request.parameters,
+        "kernel": request.kernel,
+        "cell_timeout": request.cell_timeout,
+        "start_timeout": request.start_timeout,
+        "timeout": request.timeout,
+    }
+    return InPlace(
+        home=home,
+        run=new_id("run"),
+        spec=spec,
+        name=request.name or Path(request.notebook).stem,
+        folder=Path(request.cwd or ".").absolute(),
+        output=Path(request.target).absolute(),
+    )
 
 
 def _refuse_service_options(request: Request) -> None:
@@ -53,8 +85,8 @@ def _refuse_service_options(request: Request) -> None:
             )
 
 
-def _job_folder(home: Path, id: str) -> Path:
-    """Return where the record of the run goes; the runner makes it once the notebook is found to be good."""
+def _check_home(home: Path) -> None:
+    """Refuse a home that cannot be written."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / "runs").mkdir(exist_ok=True)
@@ -63,7 +95,6 @@ def _job_folder(home: Path, id: str) -> Path:
         raise kind(
             f"The home {home} cannot be written ({error.strerror}): set NABLA_HOME to a folder that can."
         ) from None
-    return home / "runs" / f"{id}-1" / "job"
 
 
 def _conclude(id: str, request: Request, result: Result) -> None:
