@@ -87,11 +87,12 @@ def _use_wal(connection: Any) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
-            return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > end:
                 raise
             time.sleep(0.01)
+        else:
+            return
 
 
 def _prepare_sqlite_reader(connection: Any, record: object) -> None:
