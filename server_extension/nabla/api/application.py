@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
+from tornado.log import app_log
 from tornado.web import Application
 
 from nabla.api import health, projects, runs, snapshots, stream
@@ -80,7 +81,7 @@ def application(
     }
     socket_routes = [] if base_url == SOCKET_PREFIX else routes(SOCKET_PREFIX)
     handlers = [
-        *((re.escape(base_url) + path.lstrip("/"), cls) for path, cls in identity_provider.get_handlers()),
+        *((re.escape(base_url) + path.lstrip("/"), *rest) for path, *rest in identity_provider.get_handlers()),
         *extra_handlers,
         *routes(base_url),
         *socket_routes,
@@ -90,10 +91,11 @@ def application(
 
 def _log_request(handler: Any) -> None:
     status = handler.get_status()
+    log = getattr(handler, "log", app_log)  # Tornado's own handler of unknown paths has none
     if status >= 500:
-        handler.log.error("%s %s: %d", handler.request.method, handler.request.path, status)
+        log.error("%s %s: %d", handler.request.method, handler.request.path, status)
     else:
-        handler.log.debug("%s %s: %d", handler.request.method, handler.request.path, status)
+        log.debug("%s %s: %d", handler.request.method, handler.request.path, status)
 
 
 def listen_unix(app: Application, path: Path) -> HTTPServer:
