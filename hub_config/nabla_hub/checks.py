@@ -138,7 +138,7 @@ class HomeLock:
         os.pwrite(self._handle, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
     def wait_for_brain(self) -> None:
-        """Wait while a service that lost its `nabla up` ends; raise `Conflict` when another holds the home."""
+        """Wait for the end of a service that lost its `nabla up`; `Conflict` when another holds the home."""
         lease = self._home / "lease"
         deadline = time.monotonic() + HANDOVER_SECONDS
         while lease.exists():

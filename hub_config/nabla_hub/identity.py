@@ -14,7 +14,7 @@ SERVER = "access:servers!server="
 
 
 def kind_of(scopes: list[str], by_token: bool) -> str:
-    """Return how a caller proved who they are: `cookie` (the service's), `page` (a server's token), `token`."""
+    """Return how a caller proved it: `cookie` (the service's), `page` (a server's token) or `token`."""
     if not by_token:
         return "cookie"
     return "page" if any(scope.startswith(SERVER) for scope in scopes) else "token"

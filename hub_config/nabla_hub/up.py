@@ -80,7 +80,8 @@ class Hub:
 
     def _forget(self) -> None:
         """Clear what an earlier start left; a pid file whose process is no proxy would have it killed."""
-        for file in (self.folder.stopping, self.folder.problem, self.home / "hub" / "link"):
+        left = (self.folder.stopping, self.folder.problem, self.home / "hub/link", self.home / "service.json")
+        for file in left:
             file.unlink(missing_ok=True)
         pid_file = self.home / "hub" / "proxy.pid"
         with contextlib.suppress(OSError, ValueError):
@@ -96,6 +97,8 @@ class Hub:
 
     def answers(self) -> bool:
         """Tell whether hub, proxy and service all work."""
+        if not (self.home / "service.json").exists():
+            return False
         try:
             health = f"{self.inner_url}/services/nabla/api/v1/health"
             with urllib.request.urlopen(health, timeout=5) as answer:  # noqa: S310 - http, and our own

@@ -84,8 +84,8 @@ def walls(
         elif str(path) not in FRESH:
             words += ["--ro-bind", str(path), str(path)]
     words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
-    for device in sorted(found for pattern in devices for found in Path("/").glob(pattern.lstrip("/"))):
-        words += ["--dev-bind-try", str(device), str(device)]
+    for device in sorted(str(found) for pattern in devices for found in Path("/").glob(pattern.lstrip("/"))):
+        words += ["--dev-bind-try", device, device]
     words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]  # noqa: S108
     for path in RESOLVER:
         words += ["--ro-bind-try", path, path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -12,7 +13,7 @@ import site
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 from jupyterhub.spawner import LocalProcessSpawner
@@ -87,18 +88,46 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
         """Start the server in the person's folder; return its address and port."""
         self.seed()
         self.notebook_dir = str(self.folder)
-        self.popen_kwargs = {**self.popen_kwargs, "cwd": str(self.folder)}
-        if self.isolate:
-            command = self.cmd
-            self.cmd = [*self._walls(), *command]
+        command = self.cmd
+        self.cmd = [*self._walls(), *command] if self.isolate else command
+        with self._open_log() as log:
+            self.popen_kwargs = {"cwd": str(self.folder), "stdout": log, "stderr": log}
             try:
-                address = await super().start()
+                host, port = await super().start()
             finally:
-                self.cmd = command
-        else:
-            address = await super().start()
+                self.cmd, self.popen_kwargs = command, {}
         self.started = _start_time(self.pid) or 0
-        return address
+        await self._listening(host, port)
+        return host, port
+
+    @property
+    def log_file(self) -> Path:
+        """Return where what the server says goes."""
+        return Path(self.home) / "hub" / f"server-{folder_name(self.user.name)}.log"
+
+    def _open_log(self) -> IO[bytes]:
+        self.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.fdopen(os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+    async def _listening(self, host: str, port: int) -> None:
+        """Wait until the server listens; JupyterHub itself would wait in vain for one that ended at once."""
+        while True:
+            if await self.poll() is not None:
+                raise RuntimeError(
+                    f"The notebook server of {self.user.name} ended at once: {self.log_file} says why."
+                )
+            try:
+                _, writer = await asyncio.open_connection(host, port)
+            except OSError:
+                await asyncio.sleep(0.1)
+                continue
+            writer.close()
+            return
+
+    def get_args(self) -> list[str]:
+        """Return the server's arguments."""
+        # Root inside the walls has no capabilities; Jupyter refuses root unless told.
+        return [*super().get_args(), *(["--allow-root"] if os.geteuid() == 0 else [])]
 
     def seed(self) -> None:
         """Make the person's folder with the examples in it; a folder that is there is left alone."""
@@ -122,7 +151,7 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
             shutil.rmtree(new, ignore_errors=True)
 
     def _walls(self) -> list[str]:
-        hidden = [self.home, Path.home(), "/var/tmp", "/mnt", "/media"]  # noqa: S108
+        hidden: list[str | Path] = [self.home, Path.home(), "/var/tmp", "/mnt", "/media"]  # noqa: S108
         return walls(self.folder, hidden, self.readable, self.writable, self.devices)
 
     def get_state(self) -> dict[str, Any]:
