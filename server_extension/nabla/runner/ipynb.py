@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -50,23 +50,23 @@ def _read_remote(path: str) -> str:
 def write(notebook: dict[str, Any], path: str) -> None:
     """Write `notebook` to `path`: all of it or nothing."""
     if is_remote(path):
-        from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
-        from papermill.iorw import papermill_io  # type: ignore[import-untyped]
+        from papermill.exceptions import PapermillException
+        from papermill.iorw import papermill_io
 
         try:
-            papermill_io.write(dumps(notebook).decode(), path)
+            papermill_io.write(b"".join(chunks(notebook)).decode(), path)
         except (PapermillException, OSError, ValueError) as error:
             raise Unavailable(f"{path} cannot be written: {error}", field="output") from None
     else:
-        replace(Path(path), dumps(notebook))
+        replace(Path(path), chunks(notebook))
 
 
-def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Put `data` into `path` so that no reader ever sees half of it; `durable` survives a power cut."""
+def replace(path: Path, data: Iterable[bytes], *, durable: bool = True) -> None:
+    """Put the pieces of `data` into `path`, all or nothing; `durable` survives a power cut."""
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            file.writelines(data)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -83,18 +83,22 @@ def write_error(path: Path, error: OSError) -> NablaError:
     return BadInput(f"{path} cannot be written: {error.strerror}.", field="output")
 
 
-def dumps(notebook: dict[str, Any]) -> bytes:
-    """Return the bytes of an .ipynb: sorted keys, indented by one, long texts as lists of lines."""
-    text = "".join(_pieces(_split(notebook), "\n")) + "\n"
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        # A lone surrogate has no UTF-8; JSON can still say it.
-        return (json.dumps(_split(notebook), indent=1, sort_keys=True) + "\n").encode()
+def chunks(notebook: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the bytes of an .ipynb: sorted keys, indented by one, long texts as lists of lines.
 
-
-def _split(notebook: dict[str, Any]) -> dict[str, Any]:
-    return {**notebook, "cells": [_split_cell(cell) for cell in notebook["cells"]]}
+    No more than a cell is held at once. A lone surrogate, which has no UTF-8, becomes a question mark.
+    """
+    cells: list[dict[str, Any]] = notebook["cells"]
+    for key in sorted(notebook):
+        yield f"{'{' if key == min(notebook) else ','}\n {encode_basestring(key)}: ".encode()
+        if key == "cells" and cells:
+            for number, cell in enumerate(cells):
+                text = "".join(_pieces(_split_cell(cell), "\n  "))
+                yield f"{',' if number else '['}\n  {text}".encode("utf-8", "replace")
+            yield b"\n ]"
+        else:
+            yield "".join(_pieces(notebook[key], "\n ")).encode("utf-8", "replace")
+    yield b"\n}\n"
 
 
 def _split_cell(cell: dict[str, Any]) -> dict[str, Any]:

@@ -270,7 +270,7 @@ def write_result(folder: Path, fields: dict[str, Any]) -> None:
     """Write `result.json`, the last file of a run."""
     import json
 
-    ipynb.replace(folder / "result.json", json.dumps(fields).encode())
+    ipynb.replace(folder / "result.json", [json.dumps(fields).encode()])
 
 
 def refuse(job: Job, error: NablaError, on_event: OnEvent | None = None) -> None:

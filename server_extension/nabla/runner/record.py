@@ -114,7 +114,7 @@ class Record:
 
     def _write_progress(self, now: float) -> None:
         self._progress_new, self._progress_at = False, now + PROGRESS_SECONDS
-        replace(self.folder / "progress.json", _line(self._progress), durable=False)
+        replace(self.folder / "progress.json", [_line(self._progress)], durable=False)
 
 
 def _line(event: dict[str, Any]) -> bytes:

@@ -27,7 +27,7 @@ def wait_for_go(folder: Path, echo: int) -> Kernel | None:
         _load_all()
         if kernel.wait_ready(time.monotonic() + START_SECONDS, lambda: False) is None:
             raise BadInput(f"No kernel came up to be kept warm. It said: {kernel.last_words}")
-        ipynb.replace(folder / "ready", b"", durable=False)
+        ipynb.replace(folder / "ready", [], durable=False)
         if _told_to_go():
             return kernel
     except BaseException:
