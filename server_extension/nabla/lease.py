@@ -150,16 +150,18 @@ class Lease:
 
         Raises `Conflict` when another Nabla took the database meanwhile, `Unavailable` while it is gone.
         """
-        if self._connection is None:
+        if self._handle is None or not self._database_url.startswith("postgres"):
             return
         from sqlalchemy import text
         from sqlalchemy.exc import DBAPIError
 
         try:
-            self._connection.execute(text("SELECT 1"))
+            if self._connection is not None:
+                self._connection.execute(text("SELECT 1"))
+                return
         except DBAPIError:
             self._close_connection()
-            self._connection = self._lock_database()
+        self._connection = self._lock_database()
 
     def _lock_database(self) -> Connection:
         from sqlalchemy import text

@@ -52,6 +52,7 @@ class Reconciler(LoggingConfigurable):
 
     async def start(self) -> None:
         """Queue all that is not finished, then start the workers; what a kind cannot tell is raised."""
+        self._stopping = False
         # All kinds are asked before the first step: asking may also give adopted work its instances back.
         for kind, (_, unfinished) in self._steps.items():
             for id in await unfinished() if unfinished else ():

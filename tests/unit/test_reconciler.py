@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 
@@ -76,7 +77,7 @@ async def test_a_failing_step_is_logged_and_tried_again_later_and_later(
     reconciler.put("run", "r1")
     await asyncio.sleep(1000)
     assert len(times) == 6
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert all(0.25 * 2**n <= gap <= 0.5 * 2**n + 0.01 for n, gap in enumerate(gaps))
     assert "run r1 failed (The database is away.)" in caplog.text
     assert all(record.exc_info for record in caplog.records if record.levelno >= logging.ERROR)
@@ -138,7 +139,8 @@ async def test_a_stop_lets_steps_end_and_takes_no_more(reconciler: Reconciler) -
         reconciler.put("run", f"r{n}")
     await asyncio.sleep(1)
     await reconciler.stop()
-    assert began == ended == ["r0", "r1", "r2", "r3"]
+    assert began == ["r0", "r1", "r2", "r3"]
+    assert sorted(ended) == began
     await asyncio.sleep(100)
     assert len(began) == 4
 
