@@ -16,8 +16,8 @@ Person = Callable[[str], httpx.Client]
 METHODS = [(method, path) for path, handler in table() for method in handler.rules]
 
 
-def filled(path: str, **ids: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: ids.get(name[1], "x"), path)
+def filled(route: str, **ids: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: ids.get(name[1], "x"), route)
 
 
 @pytest.mark.parametrize(("method", "path"), METHODS)

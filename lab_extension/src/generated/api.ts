@@ -175,6 +175,8 @@ export interface Parameter {
   help: string;
   /** Of a Literal annotation. */
   choices: unknown[] | null;
+  /** Whether None is a value too. */
+  optional: boolean;
 }
 
 /** The body of every answer that is an error. */
@@ -307,6 +309,8 @@ export interface Run {
   environment: Environment | null;
   /** Bytes, of all its processes. */
   peak_memory: number | null;
+  /** Ids of the GPUs that it was given. */
+  gpus: string[];
   /** Stopped because the service was stopped. */
   interrupted: boolean;
   /** Where a run in place, without a service, worked. */

@@ -117,6 +117,7 @@ class Run(Document):
     failure: RunFailure | None = None
     environment: Environment | None = None
     peak_memory: int | None = Field(default=None, description="Bytes, of all its processes.")
+    gpus: list[str] = Field(default_factory=list, description="Ids of the GPUs that it was given.")
     interrupted: bool = Field(default=False, description="Stopped because the service was stopped.")
     folder: str | None = Field(default=None, description="Where a run in place, without a service, worked.")
     output: str | None = Field(default=None, description="Where a run in place wrote its notebook.")

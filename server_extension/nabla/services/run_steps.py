@@ -90,7 +90,14 @@ class RunSteps:
             return await self._end(run, RunState.ERROR, error.message, failure)
         await self._runs.change(
             run.id,
-            lambda stored: _set(stored, state=RunState.RUNNING, queue=None, started=now(), reason=""),
+            lambda stored: _set(
+                stored,
+                state=RunState.RUNNING,
+                queue=None,
+                started=now(),
+                reason="",
+                gpus=list(answer.gpus),
+            ),
         )
         return OFTEN
 
