@@ -1,4 +1,4 @@
-"""What this machine has for work: cores, memory and GPUs, within the bounds that were set for this process."""
+"""What this machine has for work: cores, memory and GPUs, within the bounds that this process has."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _memory() -> int:
 
 def gpus() -> tuple[Gpu, ...]:
     """Return the machine's GPUs in NVML's order; none where there is no driver."""
-    import pynvml
+    import pynvml  # type: ignore[import-untyped]
 
     try:
         pynvml.nvmlInit()

@@ -33,7 +33,7 @@ class Workload:
 
     `files` (name -> text) are written into the workload's folder `job/` before the command starts, and the
     snapshot, if any, is laid out in `job/work/`, where the command starts. `command` may use `{python}`
-    for the interpreter that Nabla runs on and `{job}` for the absolute path of `job/` as the command sees it.
+    for the interpreter that Nabla runs on and `{job}` for the path of `job/` as the command sees it.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Status:
-    """What a backend knows of a workload."""
+    """What a backend knows of a workload: `reason` is a clause (`it was stopped`), `peak_memory` in bytes."""
 
     state: WorkloadState
     exit_code: int | None = None
@@ -72,7 +72,11 @@ class Backend(LoggingConfigurable):
         """Get ready to start workloads; starting one does it too. Once is enough."""
 
     async def start(self, workload: Workload) -> None:
-        """Start it and return at once; asked twice it is one start."""
+        """Lay it out, start it, and return without waiting for what it does; asked twice it is one start.
+
+        Raises `BadInput` for an id that is none, `NoSpace` and `Unavailable` when it cannot be started here:
+        nothing of it is left then, and it may be tried again.
+        """
         raise NotImplementedError
 
     async def stop(self, id: str, grace: float = 30) -> None:
@@ -80,7 +84,10 @@ class Backend(LoggingConfigurable):
         raise NotImplementedError
 
     async def poll(self, ids: Iterable[str]) -> dict[str, Status]:
-        """Return the status of each workload that exists; one that is unknown is left out."""
+        """Return the status of each workload that exists; one that is unknown is left out.
+
+        A start that broke half-way, so that nothing ran, is unknown too: `start` may be called again.
+        """
         raise NotImplementedError
 
     async def list(self) -> set[str]:
@@ -88,11 +95,11 @@ class Backend(LoggingConfigurable):
         raise NotImplementedError
 
     def logs(self, id: str, follow: bool = False) -> AsyncIterator[str]:
-        """Yield what it printed, in pieces; with `follow` until it ends."""
+        """Yield what it printed, in pieces; with `follow` until it ends. Raises `NotFound`."""
         raise NotImplementedError
 
     async def delete(self, id: str) -> None:
-        """Forget an ended workload and remove all that was made for it. Unknown id: nothing happens."""
+        """Forget a workload, killed if it still runs, with all that was made for it. Unknown id: nothing."""
         raise NotImplementedError
 
     def folder(self, id: str) -> Path:

@@ -210,7 +210,7 @@ class Folder:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, also one in which a workload took its own rights away; another's removal is no error."""
+    """Remove a folder, also one whose rights a workload took away; what another removes is no error."""
 
     def open_up(function: Callable[..., Any], name: str, failure: Any) -> None:
         if isinstance(failure[1], FileNotFoundError):
@@ -253,7 +253,7 @@ def _ended(end: dict[str, Any], handed_back: bool) -> Status:
     if out_of_memory:
         reason = "it used more memory than its instance has"
         if end["peak_memory"]:
-            reason += f" (at most {end['peak_memory'] / 2**20:.0f} MiB)"
+            reason += f" (its peak was {end['peak_memory'] / 2**20:.0f} MiB)"
     return Status(
         state,
         exit_code=code,

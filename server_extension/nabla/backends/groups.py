@@ -12,7 +12,7 @@ PERIOD = 100_000  # microseconds, the kernel's default for a quota of cores
 class Groups:
     """Makes one group per workload below the group this process is in; `roots` says where, by controller.
 
-    `{"memory": folder, "cpu": folder}`, the same folder twice in version 2, or nothing of what is not allowed.
+    `{"memory": folder, "cpu": folder}`: one folder twice in version 2, nothing of what is not allowed.
     """
 
     def __init__(self, roots: dict[str, Path]) -> None:

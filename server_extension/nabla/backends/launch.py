@@ -19,7 +19,10 @@ from nabla.backends.groups import Groups
 from nabla.errors import BadInput, NoSpace, Unavailable
 from nabla.schema import Instance
 
-THREADS = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "LOKY_MAX_CPU_COUNT"]
+THREADS = [
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"),
+    *("RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "LOKY_MAX_CPU_COUNT"),
+]
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 
 
@@ -30,7 +33,7 @@ class Site:
     lay_out: LayOut | None
     environment: dict[str, str]
     groups: Groups
-    bubblewrap: str
+    bubblewrap: sandbox.Bubblewrap
     hide: list[str]
     log_limit: int
     gpu_minors: dict[str, int] = field(default_factory=dict)
@@ -69,8 +72,13 @@ class Site:
             if self.lay_out is None:
                 raise Unavailable(f"There is no store here to take the snapshot {workload.snapshot} from.")
             self.lay_out(workload.snapshot, folder.work)
-        known = {"id": workload.id, "kind": workload.kind, "command": workload.command}
-        known |= {"instance": workload.instance.name, "labels": workload.labels}
+        known = {
+            "id": workload.id,
+            "kind": workload.kind,
+            "command": workload.command,
+            "instance": workload.instance.name,
+            "labels": workload.labels,
+        }
         write_json(folder.path / "workload.json", known)
 
     def spec(self, name: str, workload: Workload, folder: Folder) -> Spec:
@@ -79,17 +87,18 @@ class Site:
         instance = workload.instance
         env = {**self.environment, **bounds(instance), "PYTHONUNBUFFERED": "1"}
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
-        if self.bubblewrap:
+        if self.bubblewrap.program:
             job = sandbox.JOB
             sandbox.make_temporary(folder.temporary)
             env |= sandbox.variables()
+            seen = sandbox.survey([folder.path.parent, *self.hide])
             walls = sandbox.arguments(
-                sandbox.survey([folder.path.parent, *self.hide]),
+                seen,
                 folder.job,
                 folder.temporary,
                 workload.mounts,
                 self._devices(workload.gpus),
-                instance.memory,
+                shared_memory=instance.memory,
             )
         elif name != workload.id:
             job = ".."  # a warm slot is renamed when it is given its work, and its paths with it
@@ -100,8 +109,8 @@ class Site:
         return Spec(
             command=command,
             env=env,
-            bubblewrap=self.bubblewrap,
-            walls=walls,
+            bubblewrap=self.bubblewrap.program,
+            walls=None if walls is None else [*self.bubblewrap.flags, *walls],
             groups=made,
             memory=instance.memory,
             log_limit=self.log_limit,
@@ -115,8 +124,8 @@ class Site:
 
     def _notices(self, workload: Workload) -> Iterator[str]:
         if workload.image:
-            yield f"The image {workload.image} is ignored: this machine runs the work in Nabla's own environment."
-        if workload.mounts and not self.bubblewrap:
+            yield f"The image {workload.image} is ignored: work runs in Nabla's own environment here."
+        if workload.mounts and not self.bubblewrap.program:
             targets = ", ".join(mount.target for mount in workload.mounts)
             yield f"{targets} cannot be shown under these paths: that needs bubblewrap on this machine."
 

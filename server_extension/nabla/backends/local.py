@@ -1,4 +1,4 @@
-"""Workloads as processes of this machine: one folder and one small supervisor each, adopted after a restart."""
+"""Workloads as processes of this machine: a folder and a supervisor each, adopted after a restart."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class LocalBackend(Backend):
     isolation = Enum(
         ["auto", "bubblewrap", "none"],
         "auto",
-        help="Whether workloads are walled off: `auto` does it where bubblewrap works, `bubblewrap` refuses to "
-        "start anything where it does not.",
+        help="Whether workloads are walled off: `auto` does it where bubblewrap works, `bubblewrap` refuses "
+        "to start anything where it does not.",
     ).tag(config=True)
     hide = List(Unicode(), help="Folders and files that no workload may see; the root never is seen.").tag(
         config=True
@@ -89,7 +89,7 @@ class LocalBackend(Backend):
         self._site = await asyncio.to_thread(self._survey)
         whole = await asyncio.to_thread(_whole)
         self._pool = pool.Pool(
-            Path(self.root), self._site, self.warm, list(self.warm_command), whole, self.log
+            Path(self.root), self._site, self.warm, list(self.warm_command), whole=whole, log=self.log
         )
         self._pool.fill()
 
@@ -102,17 +102,18 @@ class LocalBackend(Backend):
         except OSError as error:
             raise Unavailable(f"The folder {root} cannot be made: {error.strerror}.") from error
         pool.sweep(root)
-        program, reason = ("", "it was switched off") if self.isolation == "none" else sandbox.find()
-        if reason and self.isolation == "bubblewrap":
-            raise Unavailable(f"Workloads must be walled off, but {reason}.")
-        if reason:
-            self.log.warning("Workloads are not walled off from each other: %s.", reason)
+        off = sandbox.Bubblewrap("", reason="`isolation` is none")
+        walls = off if self.isolation == "none" else sandbox.find()
+        if walls.reason and self.isolation == "bubblewrap":
+            raise Unavailable(f"Workloads must be walled off, but {walls.reason}.")
+        if walls.reason:
+            self.log.warning("Workloads are not walled off from each other: %s.", walls.reason)
         home = Path.home()
         return Site(
             lay_out=self.lay_out,
             environment=dict(self.environment),
             groups=groups.find() if self.group_root == "auto" else groups.Groups({}),
-            bubblewrap=program,
+            bubblewrap=walls,
             hide=[*self.hide, *(str(home / name) for name in self.credentials)],
             log_limit=self.log_limit,
             gpu_minors={gpu.id: gpu.minor for gpu in machine.gpus()},

@@ -63,7 +63,7 @@ class Pool:
     """Keeps `size` slots; each serves one workload and is replaced."""
 
     def __init__(
-        self, root: Path, site: Site, size: int, command: list[str], whole: Instance, log: Log
+        self, root: Path, site: Site, size: int, command: list[str], *, whole: Instance, log: Log
     ) -> None:
         self.root = root
         self.whole = whole  # the bounds of a slot until it has work
@@ -146,7 +146,7 @@ class Pool:
                     return False  # somebody else has started it
                 raise
             slot.folder = Folder(self.root / workload.id)
-            # From here on it counts as begun: were the word sent first, a crash in between would run it twice.
+            # From here on it counts as begun: with the word sent first, a crash between would run it twice.
             (slot.folder.path / "handed").touch()
             word = {"go": True, "env": {**bounds(instance), **workload.env}}
             try:

@@ -1,4 +1,4 @@
-"""The walls around a workload on a shared machine: which of its files and processes bubblewrap lets it see."""
+"""The walls around a workload: which files and processes of the machine bubblewrap lets it see."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import site
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,17 @@ TEMPORARY = "/tmp"  # noqa: S108 - a folder of the workload's own, inside
 HOME = f"{TEMPORARY}/home"
 OWN = ("/proc", "/dev", "/sys", "/run", TEMPORARY, JOB)
 """Top-level entries that are made anew inside, never shared."""
-PRIVATE = ("/run", "/var/tmp", TEMPORARY)  # noqa: S108
-CREDENTIALS = [".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".kaggle", ".netrc", ".pgpass", ".git-credentials", ".pypirc", ".jupyter", ".config/gcloud", ".config/gh", ".config/git", ".local/share/jupyter/runtime"]
+CLOSED = ("--unshare-user", "--disable-userns")
+"""Keeps a workload from becoming root in a namespace of its own; bubblewrap has it since 0.8."""
+READ_ONLY = ("/proc/sys", "/proc/sysrq-trigger", "/proc/fs", "/proc/mtrr", "/proc/pressure", "/proc/acpi")
+"""What, under /proc, root may write without any capability; some of it makes the kernel run a program."""
+ALONE = ("--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
+PRIVATE = ("/run", TEMPORARY)
+CREDENTIALS = [
+    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".kaggle", ".netrc", ".pgpass", ".pypirc"),
+    *(".git-credentials", ".config/git", ".config/gh", ".config/gcloud"),
+    *(".jupyter", ".local/share/jupyter/runtime"),
+]
 """What, below a home, opens doors elsewhere."""
 
 
@@ -35,6 +45,16 @@ class Walls:
     hidden: tuple[str, ...]
     kept: tuple[str, ...]
     hidden_files: frozenset[str] = frozenset()
+    read_only: tuple[str, ...] = READ_ONLY
+
+
+@dataclass(frozen=True)
+class Bubblewrap:
+    """The program, empty if it cannot be used for the `reason`, and the flags that it knows here."""
+
+    program: str
+    flags: tuple[str, ...] = ()
+    reason: str = ""
 
 
 def survey(hide: Iterable[str | Path]) -> Walls:
@@ -44,21 +64,22 @@ def survey(hide: Iterable[str | Path]) -> Walls:
         for path in sorted(Path("/").iterdir())
         if str(path) not in OWN
     )
-    hidden = {os.path.realpath(Path(path).expanduser()) for path in hide}
+    hidden = {os.path.realpath(Path(path).expanduser()) for path in [*hide, "/var/tmp"]}  # noqa: S108
     hidden = {path for path in hidden if Path(path).exists() and path != "/"}
     files = frozenset(path for path in hidden if not Path(path).is_dir())
-    return Walls(entries, tuple(sorted(hidden)), tuple(sorted(_needed())), files)
+    read_only = tuple(path for path in READ_ONLY if Path(path).exists())
+    return Walls(entries, tuple(sorted(hidden)), tuple(sorted(_needed())), files, read_only)
 
 
 def _needed() -> set[str]:
-    """Return where the interpreter, its packages, Nabla and the kernelspecs lie, and who names the network."""
+    """Return where Python, its packages, Nabla, the kernelspecs and the resolver's configuration lie."""
     from jupyter_core.paths import jupyter_path
 
-    paths = [
+    paths: list[str] = [
         sys.prefix,
         sys.base_prefix,
         site.getuserbase(),
-        Path(__file__).parents[2],
+        str(Path(__file__).parents[2]),
         *(jupyter_path("kernels")),
         "/etc/resolv.conf",
     ]
@@ -75,29 +96,31 @@ def arguments(
     temporary: Path,
     mounts: Sequence[Mount] = (),
     devices: Sequence[str] = (),
+    *,
     shared_memory: int = 1 << 30,
 ) -> list[str]:
     """Return bubblewrap's arguments: `job` is `/job`, `temporary` is `/tmp`, and the rest cannot be written.
 
     `devices` are the device files that were admitted; `shared_memory` bounds /dev/shm (bytes).
     """
-    words = ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    words += ["--tmpfs", "/"]
+    words = [*ALONE, "--tmpfs", "/"]
     for path, target in walls.entries:
         words += ["--symlink", target, path] if target else ["--ro-bind", path, path]
     words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+    for path in walls.read_only:
+        words += ["--ro-bind", path, path]
     words += ["--size", str(shared_memory), "--tmpfs", "/dev/shm"]  # noqa: S108
     for device in devices:
         words += ["--dev-bind-try", device, device]
     words += ["--tmpfs", "/run", "--bind", str(temporary), TEMPORARY]
-    words += ["--bind", str(temporary), "/var/tmp"]  # noqa: S108
     # From the outside in, so that what is hidden in what is kept in what is hidden comes out right.
     closed = [*PRIVATE, *walls.hidden]
     steps = [(path, True) for path in walls.hidden]
     steps += [(path, False) for path in walls.kept if any(_below(path, folder) for folder in closed)]
     covers = ["/"]
     for path, hide in sorted(steps, key=lambda step: (step[0].count("/"), step[0], step[1])):
-        if hide and any(_below(path, folder) and path != folder for folder in PRIVATE):
+        shown = any(_below(path, folder) for folder in walls.kept)
+        if hide and not shown and any(_below(path, folder) for folder in PRIVATE):
             continue  # it is not there anyway
         if not hide:
             words += ["--ro-bind", path, path]
@@ -115,7 +138,7 @@ def arguments(
 
 
 def variables() -> dict[str, str]:
-    """Return the environment that makes a read-only home and private folders unnoticed by Python and Jupyter."""
+    """Return the environment by which programs write to their own folders, not to the read-only home."""
     from jupyter_core.paths import jupyter_data_dir
 
     return {
@@ -136,19 +159,20 @@ def make_temporary(folder: Path) -> None:
         (folder / path).mkdir(mode=0o700, exist_ok=True)
 
 
-def find() -> tuple[str, str]:
-    """Return the path of bubblewrap and an empty string, or an empty path and why it cannot be used here."""
+def find() -> Bubblewrap:
+    """Return bubblewrap, tried by running it once behind the very walls that workloads get."""
     program = shutil.which("bwrap")
     if program is None:
-        return "", "bubblewrap (bwrap) is not installed"
-    words = (
-        ["--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL", "--tmpfs", "/", "--ro-bind", "/usr", "/usr"]
-    )
-    for name in ("bin", "lib", "lib64"):
-        words += ["--symlink", f"usr/{name}", f"/{name}"] if Path(f"/{name}").is_symlink() else []
-        words += ["--ro-bind", f"/{name}", f"/{name}"] if not Path(f"/{name}").is_symlink() else []
-    words += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/", "/bin/true"]
-    tried = subprocess.run([program, *words], capture_output=True, text=True, timeout=10, check=False)
-    if tried.returncode == 0:
-        return program, ""
-    return "", f"bubblewrap does not work here: {tried.stderr.strip() or tried.returncode}"
+        return Bubblewrap("", reason="bubblewrap (bwrap) is not installed")
+    reason = ""
+    with tempfile.TemporaryDirectory() as name:
+        job, temporary = Path(name, "job"), Path(name, "tmp")
+        (job / "work").mkdir(parents=True)
+        make_temporary(temporary)
+        for flags in (CLOSED, ()):
+            command = [program, *flags, *arguments(survey([]), job, temporary), "true"]
+            tried = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            if tried.returncode == 0:
+                return Bubblewrap(program, flags)
+            reason = tried.stderr.strip() or f"exit code {tried.returncode}"
+    return Bubblewrap("", reason=f"bubblewrap does not work here ({reason})")

@@ -1,4 +1,4 @@
-"""Keeps one workload: starts its command, bounds it, writes down how it ended, whether the service lives or not.
+"""Keeps one workload: starts its command, bounds it and writes down how it ended, whatever else dies.
 
 It is a program of its own, `python -I -S supervisor.py SPEC_FD LOCK_FD` in the workload's folder: standard
 library only, so that it starts in 20 ms, and paths relative to its folder, which may be renamed meanwhile.
@@ -102,15 +102,14 @@ class Memory:
             return
         sizes = {pid: kilobytes(read(f"/proc/{pid}/status"), RSS) for pid in descendants(os.getpid())}
         total = sum(sizes.values())
-        if total > self._high:
-            self._high = total
+        if total > self._high or total > (self.limit or total):
+            self._high = max(self._high, total)
             if len(sizes) > 1:
                 # Forked processes share pages that the sum counts twice; the exact figure is dearer.
                 total = min(total, sum(self._share(pid, size) for pid, size in sizes.items()))
             self.peak = max(self.peak, total)
         if self.limit and total > self.limit and sizes:
             self._refuse(total)
-            self._high = 0
             with contextlib.suppress(ProcessLookupError):
                 os.kill(max(sizes, key=sizes.__getitem__), signal.SIGKILL)
 
