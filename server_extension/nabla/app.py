@@ -115,11 +115,11 @@ class Nabla(LoggingConfigurable):
 
     def _make_backend(self, home: Path) -> Backend:
         made: dict[str, Any] = {"parent": self}
-        if "root" in self.backend_class.class_trait_names():
+        make: type[Backend] = self.backend_class  # type: ignore[assignment]
+        if "root" in make.class_trait_names():
             made |= {"root": str(home / "runs"), "lay_out": self.objects.lay_out, "hide": [str(home)]}
             made |= {} if self.mode == "hub" else {"warm": 0}
-        backend: Backend = self.backend_class(**made)
-        return backend
+        return make(**made)
 
     def instances(self) -> list[Instance]:
         """Return the machine shapes that work can be given, the default first."""

@@ -1,4 +1,4 @@
-"""Jupyter Server's door to Nabla: points the panels at the API, packs folders, and is the brain in solo mode."""
+"""Jupyter Server's door to Nabla: shows panels the API, packs folders, and is the brain in solo mode."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
@@ -18,6 +18,9 @@ from nabla.api.forward import ForwardHandler
 from nabla.app import Nabla, default_home
 from nabla.embedded import leave, serve_socket
 from nabla.errors import Conflict, NablaError
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
 
 
 class NablaExtension(ExtensionApp):
@@ -47,12 +50,12 @@ class NablaExtension(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Tell the panels of this page where the API is."""
-        web = self.serverapp.web_app.settings
-        base = self.hub or url_path_join(self.serverapp.base_url, "nabla/")
+        server = cast("ServerApp", self.serverapp)
+        base = self.hub or url_path_join(server.base_url, "nabla/")
         told = {"mode": "hub" if self.hub else "solo", "api": url_path_join(base, "api/v1/")}
         self.settings["nabla_settings"] = told
         self.settings["nabla_home"] = self.home
-        web.setdefault("page_config_data", {})["nabla"] = json.dumps(told)
+        server.web_app.settings.setdefault("page_config_data", {})["nabla"] = json.dumps(told)
 
     def initialize_handlers(self) -> None:
         """Mount what lives beside the user's files, and in solo mode the API."""

@@ -1,4 +1,4 @@
-"""Short, typed, lower-case ids as Gradient's: a prefix that tells the noun, then random letters and digits."""
+"""Short, typed, lower-case ids as Gradient's: a prefix for the noun, then random letters and digits."""
 
 from __future__ import annotations
 

@@ -81,7 +81,10 @@ def application(
     }
     socket_routes = [] if base_url == SOCKET_PREFIX else routes(SOCKET_PREFIX)
     handlers = [
-        *((re.escape(base_url) + path.lstrip("/"), *rest) for path, *rest in identity_provider.get_handlers()),
+        *(
+            (re.escape(base_url) + path.lstrip("/"), *rest)
+            for path, *rest in identity_provider.get_handlers()
+        ),
         *extra_handlers,
         *routes(base_url),
         *socket_routes,

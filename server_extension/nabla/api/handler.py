@@ -6,11 +6,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
+from http.client import responses
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel
-from tornado.httputil import responses
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
@@ -44,6 +44,7 @@ class NablaHandler(APIHandler):
     """A handler that states a rule for each of its methods; a method without one answers 405."""
 
     rules: ClassVar[dict[str, Rule]] = {}
+    actor: Actor
 
     @property
     def nabla(self) -> Nabla:
@@ -58,7 +59,7 @@ class NablaHandler(APIHandler):
             raise HTTPError(405)
         return rule
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Find out who calls, refuse whom the rule does not let in, and sweep off cross-site calls."""
         rule = self.rule
         if rule.access == "open":
@@ -71,7 +72,7 @@ class NablaHandler(APIHandler):
         if self.current_user is None:
             raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
         who = caller(self)
-        self.actor: Actor = await self.nabla.teams.actor(who.user, who.kind, who.admin)
+        self.actor = await self.nabla.teams.actor(who.user, who.kind, who.admin)
 
     def get_login_url(self) -> str:
         """Refuse instead of sending an API's caller to a page."""

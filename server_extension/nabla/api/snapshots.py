@@ -40,7 +40,7 @@ class ObjectsHandler(NablaHandler):
         )
     }
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Open the file that the body goes to, once the caller is let in."""
         await super().prepare()
         self.request.connection.set_max_body_size(TOTAL_BYTES)  # type: ignore[union-attr]

@@ -75,7 +75,8 @@ class RunSteps:
 
     async def _begin(self, run: Run) -> float | None:
         if run.target == RunState.CANCELED:
-            return await self._end(run, RunState.CANCELED, run.reason)
+            await self._end(run, RunState.CANCELED, run.reason)
+            return None
         answer = self._admission.request(
             run.id, self._instance(run), team=run.team, name=f"{run.name} #{run.number}"
         )
@@ -87,7 +88,8 @@ class RunSteps:
             await self._backend.start(self._workload(run, answer.gpus))
         except NablaError as error:
             failure = RunFailure(reason=error.message)
-            return await self._end(run, RunState.ERROR, error.message, failure)
+            await self._end(run, RunState.ERROR, error.message, failure)
+            return None
         await self._runs.change(
             run.id,
             lambda stored: _set(
@@ -104,9 +106,10 @@ class RunSteps:
     async def _watch(self, run: Run) -> float | None:
         status = (await self._backend.poll([run.workload])).get(run.workload)
         if status is None:
-            return await self._collect(run, Status(WorkloadState.LOST, reason="its files are gone"))
+            status = Status(WorkloadState.LOST, reason="its files are gone")
         if status.state.final:
-            return await self._collect(run, status)
+            await self._collect(run, status)
+            return None
         if run.target == RunState.CANCELED and run.id not in self._stopping:
             stop = asyncio.ensure_future(self._backend.stop(run.workload, GRACE))
             self._stopping[run.id] = stop
