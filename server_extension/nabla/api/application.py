@@ -30,7 +30,7 @@ BODY = 64 << 20
 class NoSuchRoute(NablaHandler):
     """Whatever has no route."""
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Answer 404 to anybody."""
         raise NotFound(f"There is no route {self.request.path}.")
 
