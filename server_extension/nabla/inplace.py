@@ -50,8 +50,10 @@ class InPlace:
         """Make the folder, say which process works there, and start to record."""
         self.job.mkdir(parents=True, mode=0o700, exist_ok=True)
         started = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
-        self._write("supervisor.json", {"pid": os.getpid(), "start_time": int(started)})
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._began = datetime.now(UTC)
+        said = {"pid": os.getpid(), "start_time": int(started), "boot": boot}
+        self._write("supervisor.json", {**said, "started": self._began.timestamp()})
         self._thread = threading.Thread(target=self._record, name="nabla-record", daemon=True)
         self._thread.start()
 
