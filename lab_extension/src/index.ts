@@ -1,5 +1,6 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { corePlugin } from './plugins/core';
+import { notebookPlugin } from './plugins/notebook';
+import { sidebarPlugin } from './plugins/sidebar';
+import { tabsPlugin } from './plugins/tabs';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [];
-
-export default plugins;
+export default [corePlugin, sidebarPlugin, tabsPlugin, notebookPlugin];

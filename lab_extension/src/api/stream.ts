@@ -1,0 +1,164 @@
+import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
+import { Signal, type ISignal } from '@lumino/signaling';
+import type { Change } from '../generated/api';
+import type { Api } from './client';
+import type { RunMessage } from './events';
+import { readEvents } from './sse';
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 20_000;
+/** How many runs one stream may follow: those that were opened last. */
+const FOLLOWED = 16;
+
+/** Someone who follows a run's event log: `offset` is where it has got to. */
+export interface Follower {
+  readonly offset: number;
+  receive(message: RunMessage): void;
+}
+
+/**
+ * The page's one event stream: changes of rows, and the logs of the runs that are open.
+ *
+ * It is reopened with the offsets that the followers have when their set changes and after every
+ * loss, and closed while the page is hidden.
+ */
+export class PageStream implements IDisposable {
+  constructor(private readonly _api: Api) {
+    document.addEventListener('visibilitychange', this._visibility);
+  }
+
+  /** A row changed. */
+  get changed(): ISignal<this, Change> {
+    return this._changed;
+  }
+
+  /** The stream is open again after a pause or a loss: what was missed must be asked for. */
+  get resumed(): ISignal<this, void> {
+    return this._resumed;
+  }
+
+  /** Whether the stream stands; false only after it was lost. */
+  get connected(): boolean {
+    return this._connected;
+  }
+
+  get connectedChanged(): ISignal<this, boolean> {
+    return this._connectedChanged;
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  /** Open the stream, if it is not. */
+  start(): void {
+    if (!this._started) {
+      this._started = true;
+      this._reopen();
+    }
+  }
+
+  /** Send the events of a run's log to `follower`, from its offset on, until the answer is disposed. */
+  follow(run: string, follower: Follower): IDisposable {
+    const followers = this._followers.get(run) ?? new Set();
+    followers.add(follower);
+    this._followers.set(run, followers);
+    this._started = true;
+    this._reopen();
+    return new DisposableDelegate(() => {
+      followers.delete(follower);
+      if (!followers.size && this._followers.get(run) === followers) {
+        this._followers.delete(run);
+        this._reopen();
+      }
+    });
+  }
+
+  dispose(): void {
+    this._disposed = true;
+    this._abort?.abort();
+    document.removeEventListener('visibilitychange', this._visibility);
+    Signal.clearData(this);
+  }
+
+  private readonly _visibility = (): void => this._reopen();
+
+  private _reopen(): void {
+    this._abort?.abort();
+    this._abort = null;
+    clearTimeout(this._timer);
+    if (!this._started || this._disposed || document.hidden) {
+      return;
+    }
+    // Tabs that are restored together ask in one go.
+    this._timer = window.setTimeout(() => void this._listen(), 20);
+  }
+
+  private async _listen(): Promise<void> {
+    const abort = new AbortController();
+    this._abort = abort;
+    let wait = FIRST_WAIT;
+    while (!abort.signal.aborted) {
+      try {
+        const response = await this._open(abort.signal);
+        wait = FIRST_WAIT;
+        this._setConnected(true);
+        this._resumed.emit();
+        if (response.body) {
+          for await (const { event, data } of readEvents(response.body)) {
+            this._receive(event, data);
+          }
+        }
+      } catch {
+        if (abort.signal.aborted) {
+          return;
+        }
+        this._setConnected(false);
+      }
+      await new Promise(done => setTimeout(done, wait * (0.75 + Math.random() / 2)));
+      wait = Math.min(2 * wait, LONGEST_WAIT);
+    }
+  }
+
+  private _open(signal: AbortSignal): Promise<Response> {
+    const query = new URLSearchParams();
+    for (const [run, followers] of [...this._followers].slice(-FOLLOWED)) {
+      const offset = Math.min(...[...followers].map(follower => follower.offset));
+      query.append('follow', `run:${run}@${offset}`);
+    }
+    return this._api.fetch('GET', 'stream', { query, signal });
+  }
+
+  private _receive(event: string, data: string): void {
+    if (event === 'change') {
+      this._changed.emit(JSON.parse(data) as Change);
+    } else if (event === 'resync') {
+      this._resumed.emit();
+    } else if (event === 'run') {
+      const message = JSON.parse(data) as RunMessage;
+      for (const follower of this._followers.get(message.run) ?? []) {
+        // What came before a reconnect may come again.
+        if (message.id > follower.offset) {
+          follower.receive(message);
+        }
+      }
+    }
+  }
+
+  private _setConnected(value: boolean): void {
+    if (this._connected !== value) {
+      this._connected = value;
+      this._connectedChanged.emit(value);
+    }
+  }
+
+  private readonly _followers = new Map<string, Set<Follower>>();
+  private readonly _changed = new Signal<this, Change>(this);
+  private readonly _resumed = new Signal<this, void>(this);
+  private readonly _connectedChanged = new Signal<this, boolean>(this);
+  private _connected = true;
+  private _started = false;
+  private _disposed = false;
+  private _abort: AbortController | null = null;
+  private _timer = 0;
+}

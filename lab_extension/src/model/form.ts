@@ -1,0 +1,253 @@
+import type { KernelSpec } from '@jupyterlab/services';
+import { Signal, type ISignal } from '@lumino/signaling';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ApiError, type Api } from '../api/client';
+import type {
+  Instances,
+  NewRun,
+  NotebookSummary,
+  Parameter,
+  Project,
+  Run,
+  Snapshot
+} from '../generated/api';
+import type { ProjectsModel } from './projects';
+import { parseField, writeField } from './values';
+
+/** What the form was opened for: a notebook of the user's server, or a run to be run again. */
+export type FormTarget = { path: string } | { rerun: string };
+
+export interface Field {
+  parameter: Parameter;
+  text: string;
+  /** What the form would send; undefined: leave the notebook's own value. */
+  value: unknown;
+  changed: boolean;
+  error: string | null;
+}
+
+/** The run form: fields made from the notebook's parameters, and where the run shall go. */
+export class FormModel {
+  constructor(
+    readonly target: FormTarget,
+    private readonly _api: Api,
+    readonly projects: ProjectsModel,
+    readonly kernels: KernelSpec.IManager,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  summary: NotebookSummary | null = null;
+  snapshot: Snapshot | null = null;
+  instances: Instances | null = null;
+  fields: Field[] = [];
+  /** The run that is run again. */
+  source: Run | null = null;
+  loading = true;
+  submitting = false;
+  error: string | null = null;
+
+  instance = '';
+  name = '';
+  kernel = '';
+  cellTimeout = '';
+  timeout = '';
+  project: string | null = null;
+
+  get title(): string {
+    const path = this.source?.spec.notebook ?? this.summary?.path ?? '';
+    return path.split('/').pop() ?? '';
+  }
+
+  get valid(): boolean {
+    const times = [this.cellTimeout, this.timeout];
+    return this.fields.every(field => !field.error) && times.every(time => !this.timeError(time));
+  }
+
+  /** Pack the notebook's folder (or fetch the run), and ask what instances there are. */
+  async load(): Promise<void> {
+    this.loading = true;
+    this.error = null;
+    this._emit();
+    try {
+      const [, instances] = await Promise.all([
+        'path' in this.target ? this._pack(this.target.path) : this._recall(this.target.rerun),
+        this._api.instances(),
+        this.projects.load(),
+        this.kernels.ready
+      ]);
+      this.instances = instances;
+      this.instance ||= instances.offers.find(offer => offer.default)?.instance.name ?? '';
+      this.project ??= this.source?.project ?? this.projects.currentId;
+    } catch (error) {
+      this.error = (error as Error).message;
+    }
+    this.loading = false;
+    this._emit();
+  }
+
+  /** Ask again what is free. */
+  async refreshInstances(): Promise<void> {
+    const answer = await this._api.instances().catch(() => null);
+    if (answer) {
+      this.instances = answer;
+      this._emit();
+    }
+  }
+
+  set(field: Field, text: string): void {
+    field.text = text;
+    this._check(field);
+    this._emit();
+  }
+
+  reset(field: Field): void {
+    this.set(field, writeField(field.parameter, field.parameter.default));
+  }
+
+  update(
+    change: Partial<
+      Pick<FormModel, 'instance' | 'name' | 'kernel' | 'cellTimeout' | 'timeout' | 'project'>
+    >
+  ): void {
+    Object.assign(this, change);
+    this._emit();
+  }
+
+  /** Say what is wrong with a number of seconds, if anything. */
+  timeError(text: string): string | null {
+    return !text.trim() || Number(text) > 0
+      ? null
+      : this._trans.__('Give a number of seconds above 0, or nothing.');
+  }
+
+  /** Start the run; null when it could not be, and `error` or a field says why. */
+  async submit(): Promise<Run | null> {
+    if (this.submitting || this.loading || !this.valid) {
+      return null;
+    }
+    this.submitting = true;
+    this.error = null;
+    this._emit();
+    try {
+      return await (this.source ? this._rerun(this.source) : this._create());
+    } catch (error) {
+      this._blame(error as Error);
+      return null;
+    } finally {
+      this.submitting = false;
+      this._emit();
+    }
+  }
+
+  async createProject(name: string): Promise<Project> {
+    const project = await this.projects.create({ name });
+    this.update({ project: project.id });
+    return project;
+  }
+
+  private async _pack(path: string): Promise<void> {
+    const packed = await this._api.pack(path);
+    this.summary = packed.summary;
+    this._notebook = packed.notebook;
+    this._snapshotId = packed.snapshot;
+    this.name = (packed.notebook.split('/').pop() ?? '').replace(/\.ipynb$/, '');
+    this.kernel = packed.summary.kernel;
+    this._setFields({});
+    this.snapshot = await this._api.snapshot(packed.snapshot);
+  }
+
+  private async _recall(id: string): Promise<void> {
+    const run = await this._api.run(id);
+    this.source = run;
+    this.name = run.name;
+    this.instance = run.spec.instance;
+    this.kernel = run.spec.kernel;
+    this.project = run.project;
+    this.summary = await this._api
+      .runNotebook(id)
+      .then(notebook => this._api.inspect(notebook, run.spec.notebook))
+      .catch(() => null);
+    this._setFields(run.spec.parameters);
+    this.snapshot = run.snapshot ? await this._api.snapshot(run.snapshot) : null;
+  }
+
+  private _setFields(given: Record<string, unknown>): void {
+    const known = this.summary?.parameters ?? [];
+    const names = new Set(known.map(parameter => parameter.name));
+    const unknown = Object.keys(given)
+      .filter(name => !names.has(name))
+      .map(name => bareParameter(name));
+    this.fields = [...known, ...unknown].map(parameter => {
+      const { name } = parameter;
+      const value = name in given ? given[name] : parameter.default;
+      const field = { parameter, text: '', value: undefined, changed: false, error: null };
+      field.text = writeField(parameter, value);
+      this._check(field);
+      return field;
+    });
+  }
+
+  private _check(field: Field): void {
+    const initial = writeField(field.parameter, field.parameter.default);
+    const parsed = parseField(field.parameter, field.text, this._trans);
+    field.changed = field.text !== initial;
+    field.error = field.changed && 'error' in parsed ? parsed.error : null;
+    field.value = field.changed && 'value' in parsed ? parsed.value : undefined;
+  }
+
+  private _parameters(): Record<string, unknown> {
+    const given = this.fields.filter(field => field.value !== undefined);
+    return Object.fromEntries(given.map(field => [field.parameter.name, field.value]));
+  }
+
+  private _create(): Promise<Run> {
+    const body: NewRun = {
+      notebook: this._notebook,
+      snapshot: this._snapshotId,
+      parameters: this._parameters(),
+      kernel: this.kernel,
+      instance: this.instance,
+      project: this.project,
+      name: this.name.trim() || null,
+      cell_timeout: seconds(this.cellTimeout),
+      timeout: seconds(this.timeout),
+      origin: 'panel'
+    };
+    return this._api.createRun(body);
+  }
+
+  private _rerun(run: Run): Promise<Run> {
+    const { instance } = this;
+    return this._api.rerun(run.id, { parameters: this._parameters(), instance, origin: 'panel' });
+  }
+
+  private _blame(error: Error): void {
+    const name = error instanceof ApiError ? error.problem.field?.split('.').pop() : undefined;
+    const field = this.fields.find(({ parameter }) => parameter.name === name);
+    if (field) {
+      field.error = error.message;
+    } else {
+      this.error = error.message;
+    }
+  }
+
+  private _emit(): void {
+    this._changed.emit();
+  }
+
+  private readonly _changed = new Signal<this, void>(this);
+  private _notebook = '';
+  private _snapshotId = '';
+}
+
+function seconds(text: string): number | null {
+  return text.trim() ? Number(text) : null;
+}
+
+function bareParameter(name: string): Parameter {
+  return { name, type: 'any', optional: true, default: null, source: '', help: '', choices: null };
+}

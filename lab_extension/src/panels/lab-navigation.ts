@@ -1,0 +1,62 @@
+import type { INotebookTracker } from '@jupyterlab/notebook';
+import type { CommandRegistry } from '@lumino/commands';
+import { Signal } from '@lumino/signaling';
+import type { Widget } from '@lumino/widgets';
+import { CommandIDs } from '../tokens';
+import type { Navigation, OpenNotebook } from './navigation';
+
+/** The notebooks open in this JupyterLab, and when they or their kernels change. */
+class OpenNotebooks {
+  constructor(private readonly _tracker: INotebookTracker) {
+    _tracker.forEach(panel => this._watch(panel));
+    _tracker.widgetAdded.connect((_, panel) => this._watch(panel));
+  }
+
+  readonly changed = new Signal<this, void>(this);
+
+  list(): OpenNotebook[] {
+    const found: OpenNotebook[] = [];
+    this._tracker.forEach(({ context, sessionContext, title, isDisposed }) => {
+      if (!isDisposed) {
+        found.push({
+          path: context.path,
+          name: title.label.replace(/\.ipynb$/, ''),
+          status: sessionContext.session?.kernel?.status ?? 'unknown',
+          kernel: sessionContext.session?.kernel ? sessionContext.kernelDisplayName : ''
+        });
+      }
+    });
+    return found;
+  }
+
+  private _watch(panel: Parameters<Parameters<INotebookTracker['forEach']>[0]>[0]): void {
+    const tell = (): void => this.changed.emit();
+    panel.sessionContext.statusChanged.connect(tell);
+    panel.sessionContext.kernelChanged.connect(tell);
+    panel.title.changed.connect(tell);
+    panel.disposed.connect(tell);
+    tell();
+  }
+}
+
+let open: OpenNotebooks | null = null;
+
+/** Say where panels lead, by the commands of this JupyterLab; `panel` is the tab that is asked for. */
+export function labNavigation(
+  commands: CommandRegistry,
+  tracker: INotebookTracker,
+  panel: Widget
+): Navigation {
+  open ??= new OpenNotebooks(tracker);
+  const go = (command: string, args: Record<string, string>): void => {
+    void commands.execute(command, args);
+  };
+  return {
+    openRun: run => go(CommandIDs.openRun, { run }),
+    openProject: project => go(CommandIDs.openProject, { project }),
+    rerun: run => go(CommandIDs.openForm, { target: JSON.stringify({ rerun: run }) }),
+    openNotebook: path => go(CommandIDs.openNotebook, path ? { path } : {}),
+    closeTab: () => panel.parent?.close(),
+    notebooks: open
+  };
+}

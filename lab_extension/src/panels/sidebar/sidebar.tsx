@@ -1,0 +1,150 @@
+import { addIcon } from '@jupyterlab/ui-components';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { useEffect, useState, type ReactNode } from 'react';
+import type { ProjectsModel } from '../../model/projects';
+import type { RunList } from '../../model/runs';
+import { isFinal } from '../../model/states';
+import { useModel } from '../../ui/hooks';
+import { Button, ErrorLine } from '../../ui/parts';
+import type { Navigation } from '../navigation';
+import { RunRow } from './run-row';
+import { Switcher } from './switcher';
+
+export interface SidebarProps {
+  projects: ProjectsModel;
+  runs: RunList;
+  nav: Navigation;
+  trans: TranslationBundle;
+}
+
+function Section(props: { name: string; title: string; note?: string; children: ReactNode }) {
+  return (
+    <section data-nabla={`section-${props.name}`} aria-label={props.title}>
+      <h2>
+        <span>{props.title}</span>
+        {props.note && <span className="nabla-Note">{props.note}</span>}
+      </h2>
+      {props.children}
+    </section>
+  );
+}
+
+/** The notebooks that are open here, or the way to the first one. */
+function Notebooks({ nav, trans }: { nav: Navigation; trans: TranslationBundle }) {
+  useModel(nav.notebooks);
+  const open = nav.notebooks.list();
+  const busy = open.filter(notebook => notebook.status === 'busy').length;
+  return (
+    <Section
+      name="notebooks"
+      title={trans.__('Notebooks')}
+      note={busy ? trans.__('%1 of %2 busy', busy, open.length) : undefined}
+    >
+      {!open.length && (
+        <div className="nabla-Empty">
+          <p>{trans.__('Work in a notebook here, then run it as a workflow.')}</p>
+          <Button
+            name="open-notebook"
+            label={trans.__('Open a notebook')}
+            onClick={() => nav.openNotebook()}
+          />
+        </div>
+      )}
+      <ul>
+        {open.map(({ path, name, status, kernel }) => (
+          <li className="nabla-Row" key={path} data-nabla="notebook-row" data-path={path}>
+            <button
+              type="button"
+              className="nabla-Row-open"
+              title={path}
+              onClick={() => nav.openNotebook(path)}
+            >
+              <i className="nabla-Dot" data-state={status === 'busy' ? 'Running' : 'Idle'} />
+              <span className="nabla-Row-name">{name}</span>
+              <span className="nabla-Row-side" />
+              <small>
+                {kernel ? trans.__('%1 · kernel %2', kernel, status) : trans.__('no kernel')}
+              </small>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+/** The runs of the project, newest first. */
+function Workflows(props: SidebarProps) {
+  const { runs, nav, projects, trans } = props;
+  const [error, setError] = useState<string | null>(null);
+  useModel(runs);
+  const active = runs.items.filter(run => !isFinal(run.state)).length;
+  return (
+    <Section
+      name="workflows"
+      title={trans.__('Workflows')}
+      note={active ? trans._n('%1 running', '%1 running', active, active) : undefined}
+    >
+      <ErrorLine message={error ?? runs.error} />
+      {runs.ready && !runs.items.length && (
+        <div className="nabla-Empty">
+          <p>
+            {trans.__(
+              'A workflow runs a whole notebook on an instance of its own, and goes on when you leave.'
+            )}
+          </p>
+          <p className="nabla-Hint">
+            <addIcon.react tag="span" />
+            {trans.__('Open a notebook, then press “Run as workflow” in its tool bar.')}
+          </p>
+        </div>
+      )}
+      <ul data-nabla="run-list">
+        {runs.items.map(run => (
+          <RunRow key={run.id} run={run} runs={runs} nav={nav} trans={trans} onError={setError} />
+        ))}
+      </ul>
+      {!runs.complete && runs.items.length > 0 && (
+        <div className="nabla-More">
+          <Button
+            name="more-runs"
+            label={trans.__('Show older runs')}
+            onClick={() => void runs.more()}
+          />
+        </div>
+      )}
+      {projects.current && (
+        <div className="nabla-More">
+          <Button
+            name="open-project"
+            label={trans.__('Open the project’s page')}
+            onClick={() => projects.current && nav.openProject(projects.current.id)}
+          />
+        </div>
+      )}
+    </Section>
+  );
+}
+
+/** The ∇ side bar. */
+export function Sidebar(props: SidebarProps) {
+  const { projects, runs, nav, trans } = props;
+  useEffect(() => {
+    const switched = (): void => {
+      runs.where({ project: projects.currentId });
+    };
+    projects.currentChanged.connect(switched);
+    return () => {
+      projects.currentChanged.disconnect(switched);
+    };
+  }, [projects, runs]);
+  return (
+    <div className="nabla-Sidebar" data-nabla="sidebar">
+      <Switcher projects={projects} trans={trans} onOpen={project => nav.openProject(project.id)} />
+      <div className="nabla-Sections">
+        <Notebooks nav={nav} trans={trans} />
+        <Workflows {...props} />
+      </div>
+    </div>
+  );
+}

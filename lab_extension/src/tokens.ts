@@ -1,0 +1,24 @@
+import { Token } from '@lumino/coreutils';
+import type { Core } from './core';
+
+/** What a person, or another extension, can make Nabla do. */
+export const CommandIDs = {
+  showSidebar: 'nabla:show-sidebar',
+  openProject: 'nabla:open-project',
+  openRun: 'nabla:open-run',
+  openForm: 'nabla:open-run-form',
+  runNotebook: 'nabla:run-notebook',
+  runFile: 'nabla:run-file',
+  openNotebook: 'nabla:open-notebook'
+} as const;
+
+/** What every panel of Nabla shares. */
+export interface INabla {
+  /** Load the models, once; nothing of them is fetched before a panel needs them. */
+  core(): Promise<Core>;
+}
+
+export const INabla = new Token<INabla>(
+  'nabla-hub:INabla',
+  "The models behind Nabla's panels: projects, runs, and the page's one event stream."
+);

@@ -1,0 +1,73 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+/** A size in decimal units, to three digits. */
+export function bytes(size: number): string {
+  let value = size;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${Number(value.toFixed(digits))} ${UNITS[unit]}`;
+}
+
+/** A duration as people say it: `0.8 s`, `12 s`, `6 min 04 s`, `2 h 05 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 9.95) {
+    return `${seconds < 0.095 ? seconds.toFixed(2) : seconds.toFixed(1)} s`;
+  }
+  const whole = Math.round(seconds);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  if (whole < 3600) {
+    return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  }
+  return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/** A running clock, in whole seconds so that it ticks evenly. */
+export function ticking(seconds: number): string {
+  return seconds < 60 ? `${Math.floor(seconds)} s` : duration(Math.floor(seconds));
+}
+
+/** How long ago a moment was. */
+export function ago(time: string | number, trans: TranslationBundle, now = Date.now()): string {
+  const moment = new Date(time);
+  const minutes = Math.floor((now - moment.getTime()) / 60_000);
+  if (minutes < 1) {
+    return trans.__('just now');
+  }
+  if (minutes < 60) {
+    return trans.__('%1 min ago', minutes);
+  }
+  if (minutes < 24 * 60) {
+    return trans.__('%1 h ago', Math.floor(minutes / 60));
+  }
+  if (minutes < 7 * 24 * 60) {
+    const days = Math.floor(minutes / (24 * 60));
+    return trans._n('yesterday', '%1 days ago', days, days);
+  }
+  return moment.toLocaleDateString(undefined, {
+    day: 'numeric',
+    month: 'short',
+    year: moment.getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric'
+  });
+}
+
+/** The exact moment, for a title. */
+export function exact(time: string | number): string {
+  return new Date(time).toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'long' });
+}
+
+/** A parameter's value as it is written in JSON. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}
