@@ -126,6 +126,12 @@ def test_the_notebook_is_taken_even_where_it_is_ignored(tmp_path):
     assert packed.notebook == "a.ipynb"
 
 
+def test_outputs_of_earlier_runs_are_left_out_unless_one_is_the_notebook(tmp_path):
+    write(tmp_path, **{"a.ipynb": "{}", "a.output.ipynb": "{}"})
+    assert paths(pack(tmp_path)) == ["a.ipynb"]
+    assert paths(pack(tmp_path, include="a.output.ipynb")) == ["a.ipynb", "a.output.ipynb"]
+
+
 def test_links_inside_are_followed_and_links_out_are_named(tmp_path):
     folder = tmp_path / "folder"
     put(folder / "data/a", "inside")

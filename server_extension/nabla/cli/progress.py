@@ -35,7 +35,7 @@ class Progress:
         self._live = (sys.stderr.isatty() if live is None else live) and not quiet
         self._colour = colourful(sys.stderr)
         self._waiting = waiting
-        self._code: dict[int, int] = {}
+        self._cells = 0
         self._cell: int | None = None
         self._since = time.monotonic()
         self._begun = False
@@ -91,8 +91,10 @@ class Progress:
     def _now(self) -> str:
         if self._cell is None:
             return self._line
-        cells = f"cell {self._code.get(self._cell, 0)} of {len(self._code)}"
-        return f"{cells} · {duration(time.monotonic() - self._since)}"
+        return f"{self._place(self._cell)} · {duration(time.monotonic() - self._since)}"
+
+    def _place(self, index: int) -> str:
+        return f"cell {index + 1} of {self._cells}"
 
     def _paint(self, text: str) -> None:
         """Replace the line that changes, where there is one."""
@@ -118,9 +120,7 @@ class Progress:
             self._paint("starting the kernel")
 
     def _notebook(self, event: Mapping[str, Any]) -> None:
-        kinds = [cell.get("cell_type") for cell in event.get("cells", [])]
-        code = [index for index, kind in enumerate(kinds) if kind == "code"]
-        self._code = {index: place for place, index in enumerate(code, 1)}
+        self._cells = len(event.get("cells", []))
 
     def _cell_start(self, event: Mapping[str, Any]) -> None:
         self._cell, self._since = event.get("index"), time.monotonic()
@@ -133,8 +133,7 @@ class Progress:
             return
         if status != "ok" or not self._live:
             how = "" if status == "ok" else f" · {plain(status)}"
-            place = f"cell {self._code.get(index, 0)} of {len(self._code)}"
-            self._write(f"{place} · {duration(event.get('seconds'))}{how}")
+            self._write(f"{self._place(index)} · {duration(event.get('seconds'))}{how}")
 
     def _stream(self, event: Mapping[str, Any]) -> None:
         if not self._log_output:

@@ -100,15 +100,17 @@ def list_(*, tag: str | None, search: str | None, archived: bool, limit: int, js
         click.echo(f"There are more: add --limit {limit * 2}.", err=True)
 
 
-def _details(*, project: str, json: bool) -> None:
-    """Show a project."""
+@projects.command()
+@one("project")
+@json_option
+def get(*, project: str, json: bool) -> None:
+    """Show a project; `details` is the same."""
     with connect() as client:
         found = client.projects.get(project)
     _show(found, json)
 
 
-for _name in ("get", "details"):
-    projects.command(_name)(one("project")(json_option(_details)))
+projects.add_command(get, "details")
 
 
 @projects.command()

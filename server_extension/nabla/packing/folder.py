@@ -16,6 +16,7 @@ from nabla.errors import BadInput, TooLarge
 from nabla.packing.git import Repository
 
 IGNORE_FILE = ".nablaignore"
+OUTPUT = ".output.ipynb"
 SILENT = frozenset({".git", ".ipynb_checkpoints", "__pycache__"})
 INSTALLED = frozenset({".venv", "node_modules"})
 REASONS = 200
@@ -144,6 +145,8 @@ class Walk:
             reason = self._ignored(entry.path + ("/" if is_folder else ""), own, git)
             if reason:
                 self.leave_out(path + ("/" if is_folder else ""), f"ignored by {reason}")
+            elif entry.name.endswith(OUTPUT) and not is_folder:
+                self.leave_out(path, "the output of an earlier run")
             elif entry.is_symlink():
                 self._follow(Path(entry.path), path, rules, linked=linked)
             elif is_folder:
