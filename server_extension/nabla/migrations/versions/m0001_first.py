@@ -11,7 +11,7 @@ down_revision = None
 PATHS = {
     "due": ("kind", "due"),
     "project_name": ("kind", "project", "name", "seq"),
-    "project_state": ("kind", "project", "state", "seq"),
+    "project_state": ("kind", "project", "state", "seq", "team"),
     "project": ("kind", "project", "seq"),
     "owner": ("kind", "owner", "seq"),
     "team_state": ("kind", "team", "state", "seq"),
@@ -23,6 +23,7 @@ PATHS = {
 
 def upgrade() -> None:
     """Make the tables."""
+    dialect = op.get_bind().dialect.name
     texts = ("id", "kind", "team", "project", "owner", "name", "state", "target")
     seq = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     op.create_table(
@@ -42,8 +43,7 @@ def upgrade() -> None:
         "documents",
         ["kind", "team", "project", "name"],
         unique=True,
-        sqlite_where=sa.text("unique_name"),
-        postgresql_where=sa.text("unique_name"),
+        **{f"{dialect}_where": sa.text("unique_name")},
     )
     for name, columns in PATHS.items():
         op.create_index(f"documents_{name}", "documents", list(columns))
@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String, primary_key=True),
         sa.Column("tag", sa.String, primary_key=True),
         sa.Column("seq", sa.BigInteger, primary_key=True),
-        sqlite_with_rowid=False,
+        **({"sqlite_with_rowid": False} if dialect == "sqlite" else {}),
     )
     op.create_index("tags_seq", "tags", ["seq"])
     op.create_table(
@@ -60,7 +60,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("value", sa.BigInteger, nullable=False),
     )
-    if op.get_bind().dialect.name == "sqlite":
+    if dialect == "sqlite":
         # `ascii` leaves every other letter alone: the words come folded and split by `nabla.store.words`.
         op.execute(
             "CREATE VIRTUAL TABLE search USING fts5("
