@@ -61,7 +61,7 @@ def make_engine(url: URL, *, writes: bool) -> Engine:
         )
     except ModuleNotFoundError:
         raise Unavailable(
-            'PostgreSQL needs the package psycopg: pip install "nabla-hub[postgresql]".'
+            'PostgreSQL needs the package psycopg: pip install "nabla-hub[postgres]".'
         ) from None
     if writes:
         turn = text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,6 +26,7 @@ PATHS = {
 def upgrade() -> None:
     """Make the tables."""
     dialect = op.get_bind().dialect.name
+    where: dict[str, Any] = {f"{dialect}_where": sa.text("unique_name")}
     texts = ("id", "kind", "team", "project", "owner", "name", "state", "target")
     seq = sa.BigInteger().with_variant(sa.Integer, "sqlite")
     op.create_table(
@@ -43,7 +46,7 @@ def upgrade() -> None:
         "documents",
         ["kind", "team", "project", "name"],
         unique=True,
-        **{f"{dialect}_where": sa.text("unique_name")},
+        **where,
     )
     for name, columns in PATHS.items():
         op.create_index(f"documents_{name}", "documents", list(columns))
