@@ -161,7 +161,6 @@ class Folder:
 
     def kill(self) -> None:
         """Kill the supervisor and whatever else of this workload runs, and wait until it is gone."""
-        known = read_json(self.path / "supervisor.json") or {}
         until = time.monotonic() + KILL_LIMIT
         while time.monotonic() < until:
             left = set(self._processes())
@@ -171,7 +170,11 @@ class Folder:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
-        groups.remove(list(known.get("groups", [])))
+        self._ungroup()
+
+    def _ungroup(self) -> None:
+        made = read_json(self.path / "groups.json") or {}
+        groups.remove([str(path) for path in made.values()])
 
     def _processes(self) -> Iterator[int]:
         names = [self.path.name]
@@ -191,6 +194,7 @@ class Folder:
 
     def clear(self) -> None:
         """Remove what a start that broke half-way has left, but the lock and a stop that was asked for."""
+        self._ungroup()
         for entry in self.path.iterdir():
             if entry.name in {"lock", "stop.json"}:
                 continue
@@ -201,6 +205,7 @@ class Folder:
 
     def remove(self) -> None:
         """Remove it: at once under its name, then piece by piece."""
+        self._ungroup()
         gone = self.path.with_name(f".gone-{self.path.name}-{os.urandom(4).hex()}")
         try:
             self.path.rename(gone)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
+LEAVING = 1.0  # seconds that processes get to leave their group
 PERIOD = 100_000  # microseconds, the kernel's default for a quota of cores
 
 
@@ -50,6 +52,14 @@ def bound(groups: dict[str, str], memory: int | None, cpus: float | None) -> Non
         _write(folder / "cpu.cfs_quota_us", str(quota))
 
 
+def weigh(groups: dict[str, str], waiting: bool) -> None:
+    """Let what only waits for work have the cores that nobody else wants, or take that back."""
+    if "cpu" in groups:
+        folder = Path(groups["cpu"])
+        _write(folder / "cpu.weight", "1" if waiting else "100")
+        _write(folder / "cpu.shares", "10" if waiting else "1024")
+
+
 def _write(path: Path, text: str) -> None:
     if path.exists():  # opening with O_CREAT would make a file where cgroups are only imitated
         with contextlib.suppress(OSError):
@@ -57,10 +67,16 @@ def _write(path: Path, text: str) -> None:
 
 
 def remove(groups: list[str]) -> None:
-    """Remove groups that nobody is in any more."""
+    """Remove groups whose processes have ended; the last may take a moment to leave."""
+    until = time.monotonic() + LEAVING
     for group in groups:
-        with contextlib.suppress(OSError):
-            Path(group).rmdir()
+        while Path(group).is_dir():
+            try:
+                Path(group).rmdir()
+            except OSError:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.005)
 
 
 def find(mount: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> Groups:

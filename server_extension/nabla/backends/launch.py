@@ -106,6 +106,7 @@ class Site:
         fill = {"{python}": sys.executable, "{job}": job}
         command = [_filled(word, fill) for word in workload.command]
         made = self.groups.make(name, instance.memory, instance.cpus)
+        write_json(folder.path / "groups.json", made)
         return Spec(
             command=command,
             env=env,

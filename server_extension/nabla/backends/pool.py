@@ -139,6 +139,7 @@ class Pool:
             self.site.prepare(workload, slot.folder)
             write_json(slot.folder.path / "limits.json", {"memory": instance.memory})
             groups.bound(slot.made, instance.memory, instance.cpus)
+            groups.weigh(slot.made, waiting=False)
             try:
                 slot.folder.path.rename(self.root / workload.id)
             except OSError as error:
@@ -180,6 +181,7 @@ class Pool:
                 blank = Workload(id="", kind="job", command=self.command, instance=self.whole)
                 self.site.prepare(blank, folder)
                 spec = self.site.spec(name, blank, folder)
+                groups.weigh(spec.groups, waiting=True)
                 process = self.site.spawn(folder, spec, lock, read_end)
             except BaseException:
                 os.close(pipe)

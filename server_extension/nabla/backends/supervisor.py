@@ -174,7 +174,7 @@ class Supervisor:
         pid = os.getpid()
         boot = read("/proc/sys/kernel/random/boot_id").strip()
         known = {"pid": pid, "start_time": start_time(pid), "boot": boot}
-        write_json("supervisor.json", {**known, "started": self.started, "groups": self.groups})
+        write_json("supervisor.json", {**known, "started": self.started})
         # Whoever stops a workload writes stop.json first and then looks for supervisor.json,
         # so that one of us sees the other.
         if Path("stop.json").exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,8 @@ from nabla.runner.replay import Event
 
 USAGE = "usage: python -m nabla.runner [--warm] JOB_FOLDER"
 USAGE_CODE = 2
+HANDED_BACK = 75
+"""Exit code of a warm runner that was never told to go."""
 ECHO = 2
 
 
@@ -31,16 +34,20 @@ def main(arguments: list[str]) -> int:
 
     signal.signal(signal.SIGTERM, _leave)
     try:
-        kernel = wait_for_go(folder, ECHO)
+        given = wait_for_go(folder, ECHO)
     except NablaError as error:
         return _complain(error.message)
-    return 0 if kernel is None else run(folder, kernel)
+    if given is None:
+        return HANDED_BACK
+    # The folder may have been renamed while we waited; our working directory went with it.
+    return run(Path(arguments[-1]).absolute(), *given)
 
 
-def run(folder: Path, warm: Kernel | None) -> int:
-    """Do what `folder/run.json` says, with a warm kernel if there is one."""
+def run(folder: Path, warm: Kernel | None, env: dict[str, str] | None = None) -> int:
+    """Do what `folder/run.json` says, with a warm kernel if there is one and `env` added to what it names."""
     try:
         job = read_job(folder)
+        job = replace(job, env={**(env or {}), **job.env})
     except NablaError as error:
         if warm is not None:
             warm.close()

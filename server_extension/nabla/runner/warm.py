@@ -12,13 +12,14 @@ from nabla.runner import ipynb, kernelspecs
 from nabla.runner.kernel import Kernel
 
 START_SECONDS = 60.0
-LINE_BYTES = 4096
+LINE_BYTES = 1 << 16
 
 
-def wait_for_go(folder: Path, echo: int) -> Kernel | None:
+def wait_for_go(folder: Path, echo: int) -> tuple[Kernel, dict[str, str]] | None:
     """Start a kernel in `folder/work`, write `folder/ready`, and return it when stdin says `{"go": true}`.
 
-    Returns None, with the kernel gone, when stdin ends first.
+    With it comes the environment of the run, `env` in the same line. Returns None, with the kernel gone,
+    when stdin ends first.
     """
     spec = kernelspecs.find(kernelspecs.NATIVE, "A warm runner")
     kernel = Kernel(spec, cwd=folder / "work", env={}, echo=echo)
@@ -28,8 +29,9 @@ def wait_for_go(folder: Path, echo: int) -> Kernel | None:
         if kernel.wait_ready(time.monotonic() + START_SECONDS, lambda: False) is None:
             raise BadInput(f"No kernel came up to be kept warm. It said: {kernel.last_words}")
         ipynb.replace(folder / "ready", [], durable=False)
-        if _told_to_go():
-            return kernel
+        env = _told_to_go()
+        if env is not None:
+            return kernel, env
     except BaseException:
         kernel.close()
         raise
@@ -43,14 +45,15 @@ def _load_all() -> None:
     import nabla.schema  # noqa: F401
 
 
-def _told_to_go() -> bool:
+def _told_to_go() -> dict[str, str] | None:
     line = b""
     while not line.endswith(b"\n") and len(line) < LINE_BYTES:
         piece = os.read(0, 1)
         if not piece:
-            return False
+            return None
         line += piece
     try:
-        return bool(json.loads(line) == {"go": True})
-    except ValueError:
-        return False
+        word = json.loads(line)
+        return dict(word.get("env") or {}) if word["go"] is True else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
