@@ -41,13 +41,13 @@ $(STAMPS)/node: $(STAMPS)/python
 	ln -sfn "$$wheel/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm && chmod +x "$$wheel/lib/node_modules/npm/bin/npm-cli.js"
 	@touch $@
 
-$(STAMPS)/proxy: $(PROXY)/package.json $(PROXY)/package-lock.json $(STAMPS)/node
+$(STAMPS)/proxy: $(PROXY)/package.json $(PROXY)/package-lock.json | $(STAMPS)/node
 	@echo "Bundling the proxy…"
 	@PATH="$(BIN):$$PATH" sh tools/build-proxy $(PROXY)
 	@touch $@
 
 # Not `npm ci`: it refuses a lock that lacks optional packages of other platforms, which a mirror may not carry.
-$(STAMPS)/node-modules: package.json package-lock.json $(STAMPS)/node
+$(STAMPS)/node-modules: package.json package-lock.json | $(STAMPS)/node
 	@echo "Installing what builds the panels (minutes the first time)…"
 	@PATH="$(BIN):$$PATH" npm install --no-save --loglevel=error >/dev/null
 	@touch $@

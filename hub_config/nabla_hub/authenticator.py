@@ -150,7 +150,8 @@ class ServiceWatch:
     async def _look(self) -> None:
         service = self._app._service_map.get("nabla")
         process = getattr(service, "proc", None)
-        if process is None or not self._app._start_future.done():
+        stopping = getattr(service, "server", None) is None
+        if process is None or stopping or not self._app._start_future.done():
             return
         now = time.monotonic()
         if process.pid != self._pid:

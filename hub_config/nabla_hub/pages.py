@@ -153,9 +153,8 @@ class SignUpPage(Page):
         if not self.sign_in.many_people:
             raise HTTPError(403, self.sign_in.one_person())
         address = self.request.remote_ip or ""
-        if self.sign_in.tries.wait("sign-up", address) > 0:
+        if self.sign_in.tries.wait("", address) > 0:
             raise HTTPError(429, "Too many accounts were asked for from here: try again later.")
-        self.sign_in.tries.failed("sign-up", address)
         name, password = (
             self.get_body_argument("username", ""),
             self.get_body_argument("password", "", strip=False),
@@ -165,15 +164,16 @@ class SignUpPage(Page):
                 self.accounts.sign_up, name, password, self.get_body_argument("invitation", "")
             )
         except NablaError as error:
-            await self._show(problem=error.message, name=name, status=error.status)
+            await self._show(problem=error.message, wanted=name, status=error.status)
             return
         if account.state == "waiting":
+            self.sign_in.tries.failed(account.name, address)
             await self._show(done=True)
             return
         user = await self.login_user({"username": account.name, "password": password})
         self.redirect(f"{self.hub.base_url}spawn" if user else self.settings["login_url"])
 
-    async def _show(self, problem: str = "", name: str = "", done: bool = False, status: int = 200) -> None:
+    async def _show(self, problem: str = "", wanted: str = "", done: bool = False, status: int = 200) -> None:
         invitation = self.get_argument("invitation", "")
         link = self.accounts.link(invitation) if invitation else None
         if invitation and (link is None or link.name) and not problem:
@@ -185,7 +185,7 @@ class SignUpPage(Page):
             trusting=self.sign_in.trusting,
             invitation=invitation,
             problem=problem,
-            name=name,
+            wanted=wanted,
             done=done,
         )
 
@@ -231,9 +231,12 @@ class PeoplePage(Page):
         user = self.find_user(name)
         if user is None:
             return
-        for server in [name for name, spawner in user.spawners.items() if spawner.active]:
-            await self.stop_single_user(user, server)
-        await asyncio.gather(*[s._stop_future for s in user.spawners.values() if s._stop_future])
+        for server, spawner in list(user.spawners.items()):
+            if spawner.active:
+                await user.stop(server)
+            # A start that was under way has failed now; it must not write to a user who is gone.
+            if spawner._spawn_future is not None:
+                await asyncio.wait([spawner._spawn_future])
         self.sign_in.delete_user(user)
         self.users.delete(user)
 

@@ -39,7 +39,10 @@ class Tries:
             self._failures.popitem(last=False)
 
     def succeeded(self, name: str, address: str) -> None:
-        """Forget the failures of this name from this address."""
+        """Take back the last failure, which was none, and forget those of this name from this address."""
+        for one in self._keys(name, address):
+            if self._failures.get(one):
+                self._failures[one].pop()
         self._failures.pop(("both", f"{name}\0{address}"), None)
 
     @staticmethod

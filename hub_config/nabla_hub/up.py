@@ -30,7 +30,7 @@ LOG_BYTES = 10 << 20
 FAILED = 1
 
 
-class Stopped(Exception):  # noqa: N818 - no error
+class Stopped(Exception):
     """Somebody asked for the end: Ctrl-C or SIGTERM."""
 
 
