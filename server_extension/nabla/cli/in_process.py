@@ -11,7 +11,7 @@ import click
 
 from nabla.cli.output import duration, plain, state
 from nabla.cli.progress import Progress, explain
-from nabla.client.find import home_folder
+from nabla.client.find import find, home_folder
 from nabla.errors import BadInput, NoSpace
 from nabla.ids import new_id
 from nabla.inplace import InPlace
@@ -25,13 +25,14 @@ def run_in_process(request: Request) -> None:
     """Run a notebook here and say how it ended; exits with the runner's code when it did not succeed."""
     _refuse_service_options(request)
     record = _record(request)
+    served = find(home=record.home) is not None
     from nabla.runner import execute
 
     with Progress(log_output=request.log_output, quiet=not request.progress) as progress:
 
         def on_event(event: dict[str, Any]) -> None:
             # The kernel was launched just before: whatever it costs to record happens while it boots.
-            if event["type"] == "start":
+            if event["type"] == "start" and not served:
                 record.begin()
             progress.event(event)
 
@@ -48,9 +49,11 @@ def run_in_process(request: Request) -> None:
             on_event=on_event,
             env={"NABLA_WORKLOAD_ID": f"{record.run}-1"},
         )
-    record.end(result)
-    if record.problem:
-        click.echo(f"The run is not in the list of runs: {plain(record.problem)}", err=True)
+    if not served:
+        record.end(result)
+    problem = f"another process serves {record.home}." if served else record.problem
+    if problem:
+        click.echo(f"The run is not in the list of runs: {plain(problem)}", err=True)
     _conclude(record.run, request, result)
 
 
