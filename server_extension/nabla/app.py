@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 from functools import partial
@@ -13,6 +14,7 @@ from traitlets.config import LoggingConfigurable
 
 from nabla._version import __version__
 from nabla.backends.base import Backend
+from nabla.errors import Conflict, Unavailable
 from nabla.schema import Health, Instance, Instances, Me, Queued, Run
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class Nabla(LoggingConfigurable):
     stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
         config=True
     )
+    renew_every = Float(10.0, help="Seconds between two looks at the lock on the database.").tag(config=True)
+    lost = Bool(False, help="Whether another Nabla took the database, and this one stopped to drive work.")
     drive = Bool(True, help="Whether this brain starts work; tests and tools that only look set it off.")
 
     @default("home")
@@ -62,12 +66,27 @@ class Nabla(LoggingConfigurable):
         from nabla.lease import Lease
 
         self.lease = Lease(Path(self.home), self.who, self.database_url)
-        self.lease.acquire()
+        await asyncio.to_thread(self.lease.acquire)
         try:
             await self._compose()
         except BaseException:
             self.lease.release()
             raise
+        self._renewing = asyncio.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        """Hold on to the database's lock through an outage; stop driving when another Nabla took it."""
+        while True:
+            await asyncio.sleep(self.renew_every)
+            try:
+                await asyncio.to_thread(self.lease.renew)
+            except Unavailable as error:
+                self.log.warning("%s", error.message)
+            except Conflict as error:
+                self.log.critical("This Nabla stops to drive work. %s", error.message)
+                self.lost = True
+                await self.reconciler.stop()
+                return
 
     async def _compose(self) -> None:
         from nabla import instances, machine
@@ -130,6 +149,7 @@ class Nabla(LoggingConfigurable):
 
         An interrupted run is Canceled with `interrupted` set; one that waits in the queue goes on waiting.
         """
+        self._renewing.cancel()
         interrupted = await self._run_steps.interrupt(self.stop_grace) if interrupt else []
         await self.reconciler.stop()
         await self.backend.close()
@@ -154,7 +174,7 @@ class Nabla(LoggingConfigurable):
 
     def health(self) -> Health:
         """Return whether the service works."""
-        return Health(status="ok", version=__version__, mode=self.mode)
+        return Health(status="failing" if self.lost else "ok", version=__version__, mode=self.mode)
 
     async def me(self, actor: Actor) -> Me:
         """Return who the caller is."""

@@ -149,8 +149,14 @@ class RunSteps:
 
     async def interrupt(self, grace: float) -> list[Run]:
         """End every run that is running, because the service ends; return them as they were."""
-        page = await self._runs.list(teams=None, state=[RunState.RUNNING], limit=200)
-        running = [run for run in page.items if not run.folder]
+        running: list[Run] = []
+        cursor = None
+        while True:
+            page = await self._runs.list(teams=None, state=[RunState.RUNNING], cursor=cursor, limit=200)
+            running += [run for run in page.items if not run.folder]
+            cursor = page.cursor
+            if cursor is None:
+                break
 
         def mark(stored: Run) -> None:
             _set(stored, target=RunState.CANCELED, interrupted=True, reason="Nabla was stopped")
