@@ -151,8 +151,8 @@ def test_a_run_is_run_again_with_other_values(home, notebook, nabla):
     assert nabla("runs", "rerun", "--interrupted") == ""
 
 
-def test_another_folder_can_be_packed_for_a_service(home, notebook, nabla, tmp_path):
-    path = notebook("print(open('beside.txt').read())")
+def test_a_larger_folder_can_be_packed_for_a_service(home, notebook, nabla, tmp_path):
+    path = notebook("print(open('../beside.txt').read())")
     (tmp_path / "beside.txt").write_text("found")
     nabla("run", path, "out.ipynb", "--cwd", tmp_path)
     assert text_of("out.ipynb") == "found\n"

@@ -48,7 +48,7 @@ class Request:
 @click.argument("output", required=False, default="")
 @parameter_options
 @click.option("-k", "--kernel", default="", help="Kernel to run it on; default: the notebook's own.")
-@click.option("--cwd", help="Folder to work in; on a service, the folder that is packed.")
+@click.option("--cwd", help="Folder to work in; on a service, the folder to pack, with the notebook in it.")
 @watch_option
 @click.option("--project", help="Project it belongs to (id or name).")
 @click.option("--name", help="Name of the run; default: the notebook's.")
