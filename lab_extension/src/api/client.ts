@@ -19,7 +19,7 @@ import type {
 
 /** What the user's own server answers when it has packed a notebook's folder. */
 export interface PackedNotebook {
-  snapshot: string;
+  snapshot: Snapshot;
   notebook: string;
   summary: NotebookSummary;
 }

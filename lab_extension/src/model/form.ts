@@ -153,11 +153,10 @@ export class FormModel {
     const packed = await this._api.pack(path);
     this.summary = packed.summary;
     this._notebook = packed.notebook;
-    this._snapshotId = packed.snapshot;
+    this.snapshot = packed.snapshot;
     this.name = (packed.notebook.split('/').pop() ?? '').replace(/\.ipynb$/, '');
     this.kernel = packed.summary.kernel;
     this._setFields({});
-    this.snapshot = await this._api.snapshot(packed.snapshot);
   }
 
   private async _recall(id: string): Promise<void> {
@@ -207,7 +206,7 @@ export class FormModel {
   private _create(): Promise<Run> {
     const body: NewRun = {
       notebook: this._notebook,
-      snapshot: this._snapshotId,
+      snapshot: this.snapshot?.id ?? '',
       parameters: this._parameters(),
       kernel: this.kernel,
       instance: this.instance,
@@ -241,7 +240,6 @@ export class FormModel {
 
   private readonly _changed = new Signal<this, void>(this);
   private _notebook = '';
-  private _snapshotId = '';
 }
 
 function seconds(text: string): number | null {

@@ -141,7 +141,7 @@ export class ProjectsModel {
   }
 
   private _onResumed(): void {
-    if (this.ready) {
+    if (this.ready || this.error) {
       void this.refresh();
     }
   }

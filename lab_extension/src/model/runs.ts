@@ -76,7 +76,7 @@ export class RunList extends PagedList<Run> {
   }
 
   private _onResumed(): void {
-    if (this.ready) {
+    if (this.ready || this.error) {
       void this.refresh();
     }
   }

@@ -1,4 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Parameter } from '../generated/api';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -61,6 +62,11 @@ export function ago(time: string | number, trans: TranslationBundle, now = Date.
 /** The exact moment, for a title. */
 export function exact(time: string | number): string {
   return new Date(time).toLocaleString(undefined, { dateStyle: 'full', timeStyle: 'long' });
+}
+
+/** A parameter's own value: as JSON where it is plain, else as the notebook writes it. */
+export function initial({ default: value, source }: Parameter): string {
+  return value === null ? source || 'null' : shown(value);
 }
 
 /** A parameter's value as it is written in JSON. */

@@ -1,12 +1,22 @@
 import type { ISignal } from '@lumino/signaling';
 import { useEffect, useReducer, useState } from 'react';
 
-/** Render again when the model says that it changed, at most once a frame. */
-export function useModel(model: { readonly changed: ISignal<unknown, unknown> }): void {
+/**
+ * Render again when the model says that it changed: at most once a frame, or `now`, which a field
+ * whose text is in the model needs so that the cursor stays where it is.
+ */
+export function useModel(
+  model: { readonly changed: ISignal<unknown, unknown> },
+  now = false
+): void {
   const [, render] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
     let frame = 0;
     const changed = (): void => {
+      if (now) {
+        render();
+        return;
+      }
       // A hidden page draws no frames, and needs none.
       frame ||= requestAnimationFrame(() => {
         frame = 0;
@@ -19,7 +29,7 @@ export function useModel(model: { readonly changed: ISignal<unknown, unknown> })
       cancelAnimationFrame(frame);
       model.changed.disconnect(changed);
     };
-  }, [model]);
+  }, [model, now]);
 }
 
 /** The time, again every `interval` milliseconds; 0: never again. */

@@ -1,7 +1,7 @@
 import { undoIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Field, FormModel } from '../../model/form';
-import { shown } from '../../ui/format';
+import { initial, shown } from '../../ui/format';
 import { IconButton } from '../../ui/parts';
 
 interface Props {
@@ -81,7 +81,7 @@ export function ParameterField(props: Props) {
   const { field, form, trans } = props;
   const { parameter, error, changed } = field;
   const id = `nabla-param-${parameter.name}`;
-  const initial = parameter.source || shown(parameter.default);
+  const own = initial(parameter);
   return (
     <div className="nabla-Field" data-changed={changed}>
       <label htmlFor={id}>
@@ -94,7 +94,7 @@ export function ParameterField(props: Props) {
           <IconButton
             name={`reset-${parameter.name}`}
             icon={undoIcon}
-            label={trans.__('Back to %1', initial)}
+            label={trans.__('Back to %1', own)}
             onClick={() => form.reset(field)}
           />
         )}
@@ -107,7 +107,7 @@ export function ParameterField(props: Props) {
         {!error && changed && (
           <span className="nabla-Changed">
             {parameter.help ? ' · ' : ''}
-            {trans.__('the notebook has %1', initial)}
+            {trans.__('the notebook has %1', own)}
           </span>
         )}
       </small>

@@ -114,7 +114,7 @@ function Head({ form, trans, onSubmit }: Props & { onSubmit: () => void }) {
 /** The run form: fields typed from the notebook's parameters, an instance, and Run. */
 export function RunForm(props: Props & { onStarted: (run: Run) => void }) {
   const { form, trans, onStarted } = props;
-  useModel(form);
+  useModel(form, true);
   const [tried, setTried] = useState(false);
   const submit = (): void => {
     setTried(true);

@@ -6,7 +6,7 @@ import type { Run } from '../../generated/api';
 import type { RunModel } from '../../model/run';
 import { isFinal } from '../../model/states';
 import { download } from '../../ui/download';
-import { bytes, shown } from '../../ui/format';
+import { bytes, initial, shown } from '../../ui/format';
 import { useLoaded, useModel } from '../../ui/hooks';
 import { ErrorLine, IconButton } from '../../ui/parts';
 import { SnapshotLine } from '../form/snapshot';
@@ -39,7 +39,7 @@ function Parameters({ model, run, trans }: Props) {
       <tbody>
         {names.map(name => {
           const parameter = known.find(one => one.name === name);
-          const initial = parameter ? parameter.source || shown(parameter.default) : '';
+          const own = parameter ? initial(parameter) : '';
           const changed = name in given;
           return (
             <tr key={name} data-changed={changed} data-nabla={`value-${name}`}>
@@ -48,10 +48,10 @@ function Parameters({ model, run, trans }: Props) {
                 {parameter?.help && <small>{parameter.help}</small>}
               </th>
               <td>
-                <code>{changed ? shown(given[name]) : initial}</code>
+                <code>{changed ? shown(given[name]) : own}</code>
               </td>
               <td className="nabla-Quiet">
-                <code>{initial}</code>
+                <code>{own}</code>
               </td>
             </tr>
           );

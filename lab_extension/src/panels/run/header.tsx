@@ -206,13 +206,13 @@ export function RunHeader(props: RunProps) {
         </p>
       )}
       <Failure run={run} view={view} trans={trans} />
-      <ProgressLine run={run} />
       <Tabs
         tabs={tabs}
         current={view.tab}
         label={trans.__('Views of the run')}
         onSelect={tab => view.select(tab)}
       />
+      <ProgressLine run={run} />
     </div>
   );
 }

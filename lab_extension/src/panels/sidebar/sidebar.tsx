@@ -75,7 +75,7 @@ function Notebooks({ nav, trans }: { nav: Navigation; trans: TranslationBundle }
 
 /** The runs of the project, newest first. */
 function Workflows(props: SidebarProps) {
-  const { runs, nav, projects, trans } = props;
+  const { runs, nav, trans } = props;
   const [error, setError] = useState<string | null>(null);
   useModel(runs);
   const active = runs.items.filter(run => !isFinal(run.state)).length;
@@ -110,15 +110,6 @@ function Workflows(props: SidebarProps) {
             name="more-runs"
             label={trans.__('Show older runs')}
             onClick={() => void runs.more()}
-          />
-        </div>
-      )}
-      {projects.current && (
-        <div className="nabla-More">
-          <Button
-            name="open-project"
-            label={trans.__('Open the project’s page')}
-            onClick={() => projects.current && nav.openProject(projects.current.id)}
           />
         </div>
       )}

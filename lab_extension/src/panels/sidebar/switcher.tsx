@@ -13,7 +13,7 @@ interface Props {
 
 /** The project that the panels show, how to show another one, and how to make one. */
 export function Switcher(props: Props & { onOpen: (project: Project) => void }) {
-  const { projects, trans } = props;
+  const { projects, trans, onOpen } = props;
   useModel(projects);
   const [mode, setMode] = useState<'closed' | 'list' | 'new'>('closed');
   const current = projects.current;
@@ -46,6 +46,16 @@ export function Switcher(props: Props & { onOpen: (project: Project) => void }) 
           {trans.__('New')}
         </button>
       </div>
+      {current && mode === 'closed' && (
+        <button
+          type="button"
+          className="nabla-Link"
+          data-nabla="open-project"
+          onClick={() => onOpen(current)}
+        >
+          {trans.__('Open the project’s page')}
+        </button>
+      )}
       {mode === 'new' && <NewProject projects={projects} trans={trans} onDone={close} />}
       {mode === 'list' && <ProjectList {...props} onDone={close} />}
       <ErrorLine message={projects.error} />
