@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from nabla.errors import BadInput, NablaError
+from nabla.runner.cancel import Cancel
 from nabla.runner.job import Job, perform, refuse
 from nabla.runner.kernel import Kernel
 from nabla.runner.replay import Event
@@ -52,13 +53,23 @@ def run(folder: Path, warm: Kernel | None, env: dict[str, str] | None = None) ->
         if warm is not None:
             warm.close()
         return _complain(error.message)
+    with Cancel() as cancel:
+        try:
+            code = perform(job, warm=warm, on_event=_say, echo=ECHO, cancel=cancel).exit_code
+        except NablaError as error:
+            code = _refused(job, error)
+        cancel.over()
+    return code
+
+
+def _refused(job: Job, error: NablaError) -> int:
+    _complain(error.message)
+    begun = (job.folder / "events.jsonl").exists()
     try:
-        return perform(job, warm=warm, on_event=_say, echo=ECHO).exit_code
-    except NablaError as error:
-        if not (folder / "result.json").exists():
-            refuse(job, error)
-        _complain(error.message)
-        return error.exit_code if error.exit_code != 1 else USAGE_CODE
+        refuse(job, error)
+    except NablaError as second:
+        _complain(second.message)
+    return 1 if begun else USAGE_CODE
 
 
 def read_job(folder: Path) -> Job:

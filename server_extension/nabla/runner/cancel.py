@@ -41,6 +41,12 @@ class Cancel:
         os.close(self.fd)
         os.close(self._write)
 
+    def over(self) -> None:
+        """Let the signals do nothing from now on: the work is done, and the exit code has to tell of it."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+        self._before = {}
+
     def clear(self) -> None:
         """Make `fd` unreadable until the next time."""
         try:

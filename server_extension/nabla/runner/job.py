@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,17 +85,23 @@ class _Start:
 
 
 def perform(
-    job: Job, *, warm: Kernel | None = None, on_event: OnEvent | None = None, echo: int | None = None
+    job: Job,
+    *,
+    warm: Kernel | None = None,
+    on_event: OnEvent | None = None,
+    echo: int | None = None,
+    cancel: Cancel | None = None,
 ) -> Result:
     """Run a job to its end and leave `events.jsonl`, `output.ipynb` and `result.json` in its folder.
 
-    SIGINT and SIGTERM cancel it. `warm` is a ready kernel, used if it fits and closed in any case; what
-    kernels print themselves goes to the file descriptor `echo`. Raises `BadInput` or `NotFound` before a
-    kernel starts when the job cannot be run, `NoSpace` when the disk is full.
+    SIGINT and SIGTERM cancel it (`cancel`: where the caller counts them). `warm` is a ready kernel, used
+    if it fits and closed in any case; what kernels print themselves goes to the file descriptor `echo`.
+    Raises `BadInput` or `NotFound` before a kernel starts when the job cannot be run, `NoSpace` when the
+    disk is full.
     """
     began = time.monotonic()
     record = None
-    with Cancel() as cancel:
+    with nullcontext(cancel) if cancel is not None else Cancel() as wish:
         try:
             notebook, spec = prepare(job)
             kernel = _fitting(job, spec, warm, echo)
@@ -105,10 +112,10 @@ def perform(
         try:
             record = Record(job.folder, on_event)
             start = _Start(kernel, notebook)
-            outcome = _execute(job, start, record, cancel, began, ready=kernel is warm)
+            outcome = _execute(job, start, record, wish, began, ready=kernel is warm)
             kernel.begin_shutdown()
             result = _finish(job, start, record, outcome, began)
-            kernel.close(0.0 if cancel.asked > 1 else SHUTDOWN_SECONDS)
+            kernel.close(0.0 if wish.asked > 1 else SHUTDOWN_SECONDS)
         finally:
             kernel.close()
             if record is not None:
@@ -274,18 +281,23 @@ def write_result(folder: Path, fields: dict[str, Any]) -> None:
 
 
 def refuse(job: Job, error: NablaError, on_event: OnEvent | None = None) -> None:
-    """Leave the log and the result of a run that could not be started because of `error`."""
+    """Leave the result of a run that `error` ended, and a log if it had not come to have one."""
+    ending = {
+        "state": str(RunState.FAILED),
+        "failure": failure(error.message),
+        "seconds": 0.0,
+        "peak_memory": 0,
+    }
+    if not (job.folder / "events.jsonl").exists():
+        _log_refusal(job, error, ending, on_event)
+    write_result(job.folder, {**ending, "environment": None})
+
+
+def _log_refusal(job: Job, error: NablaError, ending: dict[str, Any], on_event: OnEvent | None) -> None:
     record = Record(job.folder, on_event)
     try:
-        ending = {
-            "state": str(RunState.FAILED),
-            "failure": failure(error.message),
-            "seconds": 0.0,
-            "peak_memory": 0,
-        }
         record.add("start", run=job.run, notebook=job.called, parameters=job.parameters, pid=os.getpid())
         record.add("log", text=error.message)
         record.end(ending, lambda: None)
     finally:
         record.close()
-    write_result(job.folder, {**ending, "environment": None})
