@@ -61,7 +61,7 @@ class Local:
 
     async def starts(self, id: str) -> int:
         marks = self.backend.folder(id) / "marks"
-        await until(lambda: _true(marks.exists()))
+        await until(lambda: _true(marks.exists() and marks.read_text().endswith("\n")))
         return len(marks.read_text().splitlines())
 
     async def lose(self, id: str) -> None:

@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Site:
     hide: list[str]
     log_limit: int
     gpu_minors: dict[str, int] = field(default_factory=dict)
+    forking: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, workload: Workload, folder: Folder) -> subprocess.Popen[bytes] | None:
         """Start a workload in its folder, or return None when it was started before.
@@ -138,7 +140,8 @@ class Site:
                 file.write(spec.as_json())
             os.lseek(told, 0, os.SEEK_SET)
             env = {"PATH": os.defpath, "NABLA_WORKLOAD_ID": spec.env["NABLA_WORKLOAD_ID"]}
-            with folder.log.open("ab") as log:
+            # A fork stops this whole interpreter: one at a time, so that the event loop has its turn between.
+            with folder.log.open("ab") as log, self.forking:
                 return subprocess.Popen(
                     [sys.executable, "-I", "-S", supervisor.__file__, str(told), str(lock)],
                     cwd=folder.path,

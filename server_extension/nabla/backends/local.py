@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from traitlets import Callable, Dict, Enum, Int, List, Unicode, default
 
@@ -30,6 +30,15 @@ PASSED_ON = re.compile(
     r"JUPYTER_PATH|JUPYTER_DATA_DIR|PYTHONPATH|PYTHONUSERBASE|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|"
     r"CURL_CA_BUNDLE|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|PIP_INDEX_URL|CUDA_HOME|CUDA_PATH"
 )
+
+
+class Running(NamedTuple):
+    """What a poll has to look at while a workload runs: asked often, so in as few calls as can be."""
+
+    pid: int
+    start_time: int
+    exit: str
+    status: Status
 
 
 class LocalBackend(Backend):
@@ -76,7 +85,7 @@ class LocalBackend(Backend):
         self._opening: asyncio.Task[None] | None = None
         self._starting: dict[str, asyncio.Lock] = {}
         self._ended: dict[str, Status] = {}
-        self._running: dict[str, tuple[int, int, Status]] = {}
+        self._running: dict[str, Running] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     async def open(self) -> None:
@@ -162,17 +171,17 @@ class LocalBackend(Backend):
         return found
 
     def _look(self, id: str) -> Status | None:
-        folder = self._folder(id)
         known = self._running.get(id)
-        if known is not None and not folder.exit.exists() and start_time(known[0]) == known[1]:
-            return known[2]
+        if known is not None and not os.path.exists(known.exit) and start_time(known.pid) == known.start_time:  # noqa: PTH110
+            return known.status
+        folder = self._folder(id)
         status = folder.status()
         if status is None and id in self._starting:
             return Status(WorkloadState.STARTING)
         if status is not None and status.state == WorkloadState.RUNNING:
             pid = folder.supervisor()
             if pid is not None:
-                self._running[id] = (pid, start_time(pid), status)
+                self._running[id] = Running(pid, start_time(pid), str(folder.exit), status)
         return status
 
     def _reap(self, id: str) -> None:

@@ -47,9 +47,17 @@ def write_json(name: str, value: dict[str, Any]) -> None:
 
 def start_time(pid: int) -> int:
     """Return field 22 of /proc/PID/stat: ticks since boot, which tell a reused pid; 0 when it is gone."""
-    _, _, rest = read(f"/proc/{pid}/stat").rpartition(")")
-    fields = rest.split()
-    return int(fields[19]) if len(fields) > 19 and fields[0] not in "ZX" else 0
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        fields = os.read(fd, 4096).rpartition(b")")[2].split()
+    except OSError:  # it left in this very moment
+        return 0
+    finally:
+        os.close(fd)
+    return int(fields[19]) if len(fields) > 19 and fields[0] not in b"ZX" else 0
 
 
 def children(pid: int) -> list[int]:
@@ -131,12 +139,9 @@ class Memory:
         if self.exceeded:
             return
         self.exceeded = True
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with contextlib.suppress(OSError):  # the workload may have put something in its place
-            fd = os.open("job/out_of_memory.json", flags, 0o644)
-            word = {"limit": self.limit, "used": used, "time": time.time()}
-            os.write(fd, json.dumps(word).encode())
-            os.close(fd)
+        with contextlib.suppress(OSError):  # a rename follows no link that the workload may have put there
+            write_json("out_of_memory.json", {"limit": self.limit, "used": used, "time": time.time()})
+            Path("out_of_memory.json").rename("job/out_of_memory.json")
 
 
 class Supervisor:
