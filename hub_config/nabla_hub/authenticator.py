@@ -24,7 +24,7 @@ QUICK_DEATH = 5.0
 LONGEST_PAUSE = 30.0
 
 
-class NablaAuthenticator(Authenticator):
+class NablaAuthenticator(Authenticator):  # type: ignore[misc]
     """Signs people in by password or one-time link, out of `accounts.json`."""
 
     accounts_file = Unicode(help="The file of accounts and links (0600).").tag(config=True)

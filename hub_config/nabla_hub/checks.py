@@ -137,17 +137,18 @@ class HomeLock:
         os.truncate(self._handle, 0)
         os.pwrite(self._handle, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
+    def wait_for_hub(self) -> None:
+        """Wait for the end of a hub that lost its `nabla up`, and of its proxy."""
+        deadline = time.monotonic() + HANDOVER_SECONDS
+        lock = hub_lock(self._home)
+        while not _is_free(lock) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
     def wait_for_brain(self) -> None:
         """Wait for the end of a service that lost its `nabla up`; `Conflict` when another holds the home."""
         lease = self._home / "lease"
         deadline = time.monotonic() + HANDOVER_SECONDS
-        while lease.exists():
-            handle = os.open(lease, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                if _try_lock(handle):
-                    return
-            finally:
-                os.close(handle)
+        while not _is_free(lease):
             holder = _read(lease)
             who, pid = holder.get("who") or "another program", holder.get("pid", "?")
             if who != "nabla up" or time.monotonic() > deadline:
@@ -156,6 +157,22 @@ class HomeLock:
                     "or start Nabla with another --home."
                 )
             time.sleep(0.1)
+
+
+def hub_lock(home: Path) -> Path:
+    """Return the file that a hub process holds locked for as long as it lives."""
+    return home / "hub" / "hub.lock"
+
+
+def _is_free(file: Path) -> bool:
+    try:
+        handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        return _try_lock(handle)
+    finally:
+        os.close(handle)
 
 
 def _try_lock(handle: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import select
@@ -50,6 +51,9 @@ class Hub:
         if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         parent = os.getpid()
+        # Inherited by the hub alone and held until it ends, also when we are killed.
+        held = os.open(checks.hub_lock(self.home), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(held, fcntl.LOCK_EX)
         with os.fdopen(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jupyterhub", "-f", str(checks.hub_config_file(self.home))],
@@ -59,8 +63,10 @@ class Hub:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(held,),
                 preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - this process has one thread
             )
+        os.close(held)
 
     def _environment(self) -> dict[str, str]:
         inherited = {
@@ -154,7 +160,7 @@ class Hub:
     def clear_up(self) -> None:
         """After the hub died by itself: see its proxy and service gone; notebook servers and runs go on."""
         self.process.wait()
-        for file, key in ((self.home / "service.json", "pid"), (self.home / "hub/proxy.pid", None)):
+        for file, key in ((self.home / "lease", "pid"), (self.home / "hub/proxy.pid", None)):
             with contextlib.suppress(OSError, ValueError, KeyError):
                 pid = int(json.loads(file.read_text())[key] if key else file.read_text())
                 began = start_time(pid)
@@ -199,6 +205,7 @@ def run(  # noqa: PLR0917 - each is an option of the command
         print("\n".join(systemd.install(folder, host, port, trust_all_users)))
         return 0
     with checks.HomeLock(folder) as lock:
+        lock.wait_for_hub()
         lock.wait_for_brain()
         checks.check_port(host, port)
         checks.check_proxy()

@@ -78,11 +78,11 @@ def walls(
     It is not tied to our death: a notebook server goes on when the hub is killed.
     """
     words = ["bwrap", *BARE, "--tmpfs", "/"]
-    for path in sorted(Path("/").iterdir()):
-        if path.is_symlink():
-            words += ["--symlink", str(path.readlink()), str(path)]
-        elif str(path) not in FRESH:
-            words += ["--ro-bind", str(path), str(path)]
+    for entry in sorted(Path("/").iterdir()):
+        if entry.is_symlink():
+            words += ["--symlink", str(entry.readlink()), str(entry)]
+        elif str(entry) not in FRESH:
+            words += ["--ro-bind", str(entry), str(entry)]
     words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
     for device in sorted(str(found) for pattern in devices for found in Path("/").glob(pattern.lstrip("/"))):
         words += ["--dev-bind-try", device, device]

@@ -57,6 +57,8 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
     )
     stop_timeout = Integer(10, help="Seconds a server gets to end before it is killed.").tag(config=True)
 
+    cmd: Any
+
     started = Integer(0, help="When the process began (clock ticks since boot): a reused pid is not ours.")
 
     @default("cmd")
