@@ -190,6 +190,14 @@ def test_a_root_and_a_home_are_refused(tmp_path):
         pack(tmp_path / "none")
 
 
+def test_the_hidden_things_of_a_home_that_is_somebodys_server_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, **{".ssh/id": "key", ".nablaignore": "b\n", "a": "1", "b": "2", "c/.d": "3"})
+    packed = pack(tmp_path)
+    assert paths(packed) == [".nablaignore", "a", "c/.d"]
+    assert ".ssh: hidden, in a home folder" in packed.manifest.left_out
+
+
 def test_the_home_of_nabla_is_not_packed(tmp_path, monkeypatch):
     monkeypatch.setenv("NABLA_HOME", str(tmp_path / "state"))
     put(tmp_path / "state/nabla.sqlite")

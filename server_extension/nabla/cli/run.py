@@ -155,6 +155,7 @@ def _on_service(service: Service, request: Request) -> None:
             timeout=request.timeout,
             wait=False,
             origin="cli",
+            on_progress=_uploaded if request.progress else None,
         )
         if not (request.watch or request.output):
             if request.json:
@@ -168,6 +169,13 @@ def _on_service(service: Service, request: Request) -> None:
         ended = follow(client, started, log_output=request.log_output, quiet=quiet)
         saved = save(client, ended, Path(request.target))
     conclude(ended, json=request.json, notebook=saved)
+
+
+def _uploaded(sent: int, total: int) -> None:
+    from nabla.cli.output import size
+
+    if sent < total:
+        click.echo(f"uploaded {size(sent)} of {size(total)}", err=True)
 
 
 def _check_parameters(request: Request) -> None:

@@ -48,7 +48,7 @@ def follow(client: Client, run: Run, *, log_output: bool = False, quiet: bool = 
 def conclude(run: Run, *, json: bool, notebook: Path | None = None) -> None:
     """Print how a run ended; raises `WorkFailed` when it did not succeed."""
     if json:
-        as_json(run)
+        as_json({**run.model_dump(mode="json"), "output": str(notebook) if notebook else run.output})
     else:
         seconds = (run.finished - run.started).total_seconds() if run.started and run.finished else None
         took = f" after {duration(seconds)}" if seconds is not None else ""

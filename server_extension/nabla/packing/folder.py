@@ -82,6 +82,7 @@ class Walk:
     repository: Repository | None
     private: frozenset[Path] = frozenset()
     """Folders that are never packed: the home of Nabla, when it lies inside."""
+    at_home: bool = False
     found: list[Found] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     _size: int = 0
@@ -139,7 +140,7 @@ class Walk:
         git = [found for found in rules if found.name != IGNORE_FILE]
         for entry in self._entries(folder, prefix):
             path = prefix + entry.name
-            if entry.name in SILENT or not self._speakable(path):
+            if entry.name in SILENT or not self._speakable(path) or self._private(path):
                 continue
             is_folder = entry.is_dir(follow_symlinks=False)
             reason = self._ignored(entry.path + ("/" if is_folder else ""), own, git)
@@ -168,6 +169,14 @@ class Walk:
             self.leave_out(path + "/", "installed packages")
         else:
             self._enter(folder, path + "/", rules, linked=linked)
+
+    def _private(self, path: str) -> bool:
+        """Tell whether `path` is one of the hidden things of a home (keys, caches); note it."""
+        kept = {".gitignore", IGNORE_FILE}
+        found = self.at_home and path.startswith(".") and "/" not in path and path not in kept
+        if found:
+            self.leave_out(path, "hidden, in a home folder")
+        return found
 
     def _speakable(self, path: str) -> bool:
         """Tell whether a snapshot can carry this name; note the reason when not."""

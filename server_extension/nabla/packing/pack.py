@@ -54,7 +54,8 @@ def pack(
     check_folder(root)
     notebook = _inside(root, include) if include else ""
     home = Path(os.environ.get("NABLA_HOME") or Path.home() / ".nabla").resolve()
-    walk = Walk(root, limits or Limits(), repository_of(root), frozenset({home}))
+    at_home = root == Path.home().resolve()
+    walk = Walk(root, limits or Limits(), repository_of(root), frozenset({home}), at_home)
     walk.run(notebook)
     files, sources = _contents(walk, Hashes(root, cache))
     if notebook and all(file.path != notebook for file in files):
