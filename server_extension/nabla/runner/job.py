@@ -155,7 +155,7 @@ def _fitting(job: Job, spec: KernelSpec, warm: Kernel | None, echo: int | None) 
             if warm.exit is None:
                 return warm
         warm.close()
-    return Kernel(spec, cwd=job.cwd, env=job.env, echo=echo)
+    return Kernel(spec, cwd=job.cwd, env=job.env, echo=echo, home=job.folder)
 
 
 def _execute(

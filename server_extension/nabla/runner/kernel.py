@@ -37,8 +37,19 @@ TAIL = 4000
 class Kernel:
     """A started kernel. `exit` is its exit code once it is dead (negative: a signal), `peak` its bytes."""
 
-    def __init__(self, spec: KernelSpec, *, cwd: Path, env: dict[str, str], echo: int | None = None) -> None:
-        """Launch it in `cwd` with `env` added; what it prints itself goes to the file descriptor `echo`."""
+    def __init__(
+        self,
+        spec: KernelSpec,
+        *,
+        cwd: Path,
+        env: dict[str, str],
+        echo: int | None = None,
+        home: Path | None = None,
+    ) -> None:
+        """Launch it in `cwd` with `env` added; what it prints itself goes to the file descriptor `echo`.
+
+        Its sockets are made in a private folder in `home`, if that has a short name, or else in /tmp.
+        """
         self.spec = spec
         self.launched = time.monotonic()
         self.exit: int | None = None
@@ -47,7 +58,7 @@ class Kernel:
         self.printed = b""
         self._echo = echo
         self._next_sample = self.launched + SAMPLE_SECONDS
-        self._folder = Path(tempfile.mkdtemp(prefix="nabla-", dir=_short_folder()))
+        self._folder = _private_folder(home)
         self._key = secrets.token_hex(16)
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         try:
@@ -306,9 +317,11 @@ class Kernel:
         self.close()
 
 
-def _short_folder() -> str | None:
-    """Return where Unix sockets can have short names: a path of theirs has at most 107 bytes."""
-    return None if len(os.fsencode(tempfile.gettempdir())) <= PATH_LENGTH else "/tmp"  # noqa: S108
+def _private_folder(home: Path | None) -> Path:
+    """Make a folder where Unix sockets can have short names: a path of theirs has at most 107 bytes."""
+    wanted = [str(home)] if home is not None and home.is_dir() else []
+    short = [path for path in (*wanted, tempfile.gettempdir()) if len(os.fsencode(path)) <= PATH_LENGTH]
+    return Path(tempfile.mkdtemp(prefix=".nabla-", dir=(*short, "/tmp")[0]))  # noqa: S108
 
 
 def _free_ports(count: int) -> list[int]:

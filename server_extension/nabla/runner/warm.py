@@ -22,7 +22,7 @@ def wait_for_go(folder: Path, echo: int) -> tuple[Kernel, dict[str, str]] | None
     when stdin ends first.
     """
     spec = kernelspecs.find(kernelspecs.NATIVE, "A warm runner")
-    kernel = Kernel(spec, cwd=folder / "work", env={}, echo=echo)
+    kernel = Kernel(spec, cwd=folder / "work", env={}, echo=echo, home=folder)
     try:
         kernel.connect()
         _load_all()
