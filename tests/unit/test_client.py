@@ -22,6 +22,7 @@ def test_a_project_is_made_changed_found_and_deleted(client):
     assert [project.name for project in client.projects.list(tag="b")] == ["second"]
     assert not client.projects.delete("second").deleted
     assert client.projects.delete("second", confirm=True).deleted
+    assert client.projects.wait_gone(made.id)
     with pytest.raises(NotFound):
         client.projects.get(made.id)
 

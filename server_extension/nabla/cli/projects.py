@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nabla.cli.options import all_tags, connect, json_option, one, tag_options
-from nabla.cli.output import age, as_json, fields, table
+from nabla.cli.output import age, as_json, fields, plain, table
 from nabla.errors import BadInput
 
 if TYPE_CHECKING:
@@ -182,15 +182,17 @@ def delete(*, project: str, yes: bool, json: bool) -> None:
         found = client.projects.get(project)
         if not yes:
             what = _contents(client.projects.delete(found.id).contents)
-            click.echo(f"With {found.name} ({found.id}) go {what}.", err=True)
+            click.echo(f"With {plain(found.name)} ({found.id}) go {what}.", err=True)
             if not sys.stdin.isatty():
                 raise BadInput("Nothing was deleted: add --yes to delete it without being asked.")
             click.confirm("Delete it?", abort=True, err=True)
-        gone = client.projects.delete(found.id, confirm=True)
+        deletion = client.projects.delete(found.id, confirm=True)
+        gone = client.projects.wait_gone(found.id)
     if json:
-        as_json(gone)
+        as_json(deletion)
     else:
-        click.echo(f"Deleted {found.name} with {_contents(gone.contents)}.")
+        how = "Deleted" if gone else "It goes on in the background: deleting"
+        click.echo(f"{how} {plain(found.name)} with {_contents(deletion.contents)}.")
 
 
 def _contents(contents: ProjectContents) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 from nabla.client.paging import items
 from nabla.client.transport import Transport, piece
-from nabla.errors import Conflict
+from nabla.errors import Conflict, NotFound
 from nabla.schema import NewProject, Project, ProjectChange, ProjectDeletion
 
 TRIES = 5
+PAUSE = 0.1
 
 
 class Projects:
@@ -91,11 +93,25 @@ class Projects:
         return self._retag(project, add=(), remove=tags)
 
     def delete(self, project: str, *, confirm: bool = False) -> ProjectDeletion:
-        """Delete a project and all that is in it; without `confirm` only tell what would go."""
+        """Delete a project and all that is in it; without `confirm` only tell what would go.
+
+        It goes in the background, its runs first: `wait_gone` waits for the end.
+        """
         answer = self._transport.ask(
             "DELETE", f"projects/{piece(project)}", query={"confirm": confirm or None}
         )
         return self._transport.read(ProjectDeletion, answer)
+
+    def wait_gone(self, project: str, timeout: float = 60) -> bool:
+        """Wait at most `timeout` seconds for a project that is being deleted; return whether it is gone."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                self.get(project)
+            except NotFound:
+                return True
+            time.sleep(PAUSE)
+        return False
 
     def _retag(self, project: str, *, add: Sequence[str], remove: Sequence[str]) -> Project:
         for left in reversed(range(TRIES)):
