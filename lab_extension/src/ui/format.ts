@@ -50,7 +50,7 @@ export function ago(time: string | number, trans: TranslationBundle, now = Date.
   }
   if (minutes < 7 * 24 * 60) {
     const days = Math.floor(minutes / (24 * 60));
-    return trans._n('yesterday', '%1 days ago', days, days);
+    return trans._n('yesterday', '%1 days ago', days);
   }
   return moment.toLocaleDateString(undefined, {
     day: 'numeric',

@@ -16,6 +16,11 @@ export class FormWidget extends ReactWidget {
     super();
     this.addClass('nabla-Widget');
     this._form = _core.form(target);
+    this._form.changed.connect(({ title }) => {
+      if (title) {
+        this.title.label = _core.trans.__('Run %1', title);
+      }
+    });
     void this._form.load();
   }
 

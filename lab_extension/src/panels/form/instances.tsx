@@ -4,7 +4,7 @@ import type { FormModel } from '../../model/form';
 import { bytes } from '../../ui/format';
 
 function shape({ instance }: InstanceOffer, trans: TranslationBundle): string {
-  const cores = trans._n('%1 core', '%1 cores', instance.cpus, instance.cpus);
+  const cores = trans._n('%1 core', '%1 cores', instance.cpus);
   const parts = [cores, bytes(instance.memory)];
   if (instance.gpus) {
     const memory = instance.gpu_memory ? ` ${bytes(instance.gpu_memory)}` : '';
@@ -56,7 +56,7 @@ export function InstancePicker({ form, trans }: { form: FormModel; trans: Transl
       })}
       {waiting > 0 && (
         <small className="nabla-Quiet">
-          {trans._n('%1 run is waiting now.', '%1 runs are waiting now.', waiting, waiting)}
+          {trans._n('%1 run is waiting now.', '%1 runs are waiting now.', waiting)}
         </small>
       )}
     </fieldset>

@@ -15,7 +15,7 @@ export function SnapshotLine({
   return (
     <div className="nabla-Snapshot" data-nabla="snapshot">
       <p>
-        {trans._n('%1 file', '%1 files', count, count.toLocaleString())}, {bytes(snapshot.size)}
+        {trans._n('%2 file', '%2 files', count, count.toLocaleString())}, {bytes(snapshot.size)}
         {git && (
           <>
             {' · '}
@@ -29,9 +29,7 @@ export function SnapshotLine({
       </p>
       {left_out.length > 0 && (
         <details>
-          <summary>
-            {trans._n('%1 thing left out', '%1 things left out', left_out.length, left_out.length)}
-          </summary>
+          <summary>{trans._n('%1 thing left out', '%1 things left out', left_out.length)}</summary>
           <ul>
             {left_out.map(line => (
               <li key={line}>{line}</li>

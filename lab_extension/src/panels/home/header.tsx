@@ -76,9 +76,9 @@ function Tags({ project, trans, change }: EditProps) {
 function whatGoes(contents: ProjectContents, trans: TranslationBundle): string {
   const { runs, active_runs, snapshots } = contents;
   const parts = [
-    runs ? trans._n('%1 run with its files', '%1 runs with their files', runs, runs) : '',
-    active_runs ? trans._n('%1 of them active', '%1 of them active', active_runs, active_runs) : '',
-    snapshots ? trans._n('%1 snapshot', '%1 snapshots', snapshots, snapshots) : ''
+    runs ? trans._n('%1 run with its files', '%1 runs with their files', runs) : '',
+    active_runs ? trans._n('%1 of them active', '%1 of them active', active_runs) : '',
+    snapshots ? trans._n('%1 snapshot', '%1 snapshots', snapshots) : ''
   ].filter(Boolean);
   return parts.length
     ? trans.__('Delete the project? With it go %1.', parts.join(', '))

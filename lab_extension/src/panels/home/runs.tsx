@@ -35,6 +35,7 @@ function Line({ run, ...props }: Props & { run: Run; onError: (message: string |
       </div>
     );
   }
+  const detail = runDetail(run, trans);
   const seconds = run.finished ? runSeconds(run) : null;
   return (
     <div
@@ -55,9 +56,9 @@ function Line({ run, ...props }: Props & { run: Run; onError: (message: string |
       <span
         role="cell"
         className={isBad(run.state) ? 'nabla-mod-bad' : 'nabla-Quiet'}
-        title={runDetail(run, trans)}
+        title={detail}
       >
-        {run.state === 'Succeeded' ? values(run) : runDetail(run, trans)}
+        {run.state === 'Succeeded' || detail === stateLabel(run, trans) ? values(run) : detail}
       </span>
       <span role="cell" className="nabla-mod-right">
         {seconds === null ? <Elapsed run={run} /> : duration(seconds)}
@@ -159,7 +160,7 @@ function Filters({ runs, trans }: Props) {
 function count(runs: RunList, trans: TranslationBundle): string {
   const number = runs.total ?? runs.items.length;
   const more = runs.total === null && !runs.complete ? '+' : '';
-  return trans._n('%1 run', '%1 runs', number, `${number.toLocaleString()}${more}`);
+  return trans._n('%2 run', '%2 runs', number, `${number.toLocaleString()}${more}`);
 }
 
 /** All runs of a project as a table, newest first; only the rows in view exist. */

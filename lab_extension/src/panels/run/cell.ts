@@ -61,8 +61,8 @@ export class CellView extends Widget {
       this._source.textContent = _cell.source;
     }
     element('div', 'nabla-Cell-bar', body);
-    this._out = element('div', 'nabla-Cell-out', body);
     this._note = element('div', 'nabla-Cell-note', body);
+    this._out = element('div', 'nabla-Cell-out', body);
     this.showState();
   }
 

@@ -130,12 +130,7 @@ function Outputs(props: Props) {
       {brought.length > 0 && (
         <details>
           <summary>
-            {trans._n(
-              '%1 file it was given',
-              '%1 files it was given',
-              brought.length,
-              brought.length
-            )}
+            {trans._n('%1 file it was given', '%1 files it was given', brought.length)}
           </summary>
           <FileTable files={brought} model={model} trans={trans} />
         </details>

@@ -39,6 +39,7 @@ function Facts({ run, trans }: { run: Run; trans: TranslationBundle }) {
         )}
       </span>
       {!isFinal(run.state) && !isStopping(run) && <span>{runDetail(run, trans)}</span>}
+      {run.state === 'Canceled' && run.reason && <span>{runDetail(run, trans)}</span>}
       <span>
         {trans.__('started by %1 %2', run.owner, origin)} <Ago time={run.created} trans={trans} />
       </span>
@@ -110,6 +111,7 @@ function Actions({ model, nav, trans, run }: RunProps & { run: Run }) {
         icon={downloadIcon}
         label={trans.__('Notebook')}
         title={trans.__('Download the notebook as far as it has run')}
+        disabled={!run.started}
         onClick={save}
       />
       {isFinal(run.state) && (

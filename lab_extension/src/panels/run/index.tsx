@@ -95,7 +95,9 @@ export class RunWidget extends Panel {
       return '';
     }
     if (isFinal(run.state)) {
-      return noNotebook ?? trans.__('Fetching the notebook…');
+      return run.started
+        ? (noNotebook ?? trans.__('Fetching the notebook…'))
+        : trans.__('The run ended before its notebook was opened.');
     }
     return run.state === 'Pending'
       ? trans.__('The notebook appears here when the run starts.')

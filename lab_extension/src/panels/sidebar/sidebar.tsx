@@ -83,7 +83,7 @@ function Workflows(props: SidebarProps) {
     <Section
       name="workflows"
       title={trans.__('Workflows')}
-      note={active ? trans._n('%1 running', '%1 running', active, active) : undefined}
+      note={active ? trans._n('%1 active', '%1 active', active) : undefined}
     >
       <ErrorLine message={error ?? runs.error} />
       {runs.ready && !runs.items.length && (

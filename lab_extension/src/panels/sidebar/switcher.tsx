@@ -69,7 +69,7 @@ function subtitle(projects: ProjectsModel, trans: TranslationBundle): string {
     return projects.current.archived ? trans.__('%1 · archived', team) : team;
   }
   const count = projects.items.length;
-  return projects.ready ? trans._n('%1 project', '%1 projects', count, count) : '\u00a0';
+  return projects.ready ? trans._n('%1 project', '%1 projects', count) : '\u00a0';
 }
 
 /** One field: a name, Enter, and the project is there. */
