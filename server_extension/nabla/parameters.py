@@ -116,6 +116,7 @@ def check_declared(
         name = next(iter(given))
         raise BadInput(f'{path} takes no parameters, so "{name}" cannot be set: {HOW_TO_TAG}.', field=name)
     if language not in _INFERRED:
+        _check_names(path, given)
         return dict(given)
     by_name = {parameter["name"]: parameter for parameter in known}
     for name, value in given.items():
@@ -125,6 +126,13 @@ def check_declared(
             raise BadInput(f'{path} has no parameter "{name}".{near} It has: {names}.', field=name)
         _check_value(path, by_name[name], value)
     return dict(given)
+
+
+def _check_names(path: str, given: dict[str, Any]) -> None:
+    """Refuse a name that is no name: it would be written into the notebook as code."""
+    for name in given:
+        if not re.fullmatch(r"[A-Za-z_.][\w.]*", name, re.ASCII):
+            raise BadInput(f'"{name}" cannot be a parameter of {path}: it is no name.', field=name)
 
 
 def _check_value(path: str, parameter: Declared, value: Any) -> None:

@@ -118,6 +118,11 @@ def test_of_other_languages_nothing_is_known_and_all_is_accepted() -> None:
     assert check(found, {"n": 4}) == {"n": 4}
 
 
+def test_a_name_that_is_code_is_refused_in_every_language() -> None:
+    with pytest.raises(BadInput, match="it is no name"):
+        check(read("n <- 3", language="R", kernel="ir"), {"n; system('ls')": 1})
+
+
 def test_a_summary_says_what_a_form_needs() -> None:
     found = read("n = 3")
     assert (found.path, found.kernel, found.language, found.cells) == ("n.ipynb", "python3", "python", 1)

@@ -76,6 +76,22 @@ def test_a_cell_that_still_runs_is_running_and_those_before_are_done() -> None:
     assert notebook["cells"][1]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "ab"}]
 
 
+def test_an_end_that_the_service_wrote_fails_the_cell_that_ran() -> None:
+    failure = {"reason": "The runner was killed.", "cell": None}
+    notebook = replay(
+        lines(
+            BEGIN,
+            {"type": "cell_start", "index": 1},
+            {"type": "end", "state": "Failed", "seconds": 3.0, "peak_memory": None, "failure": failure},
+        )
+    )
+    assert notebook is not None
+    banner, _, cell, _ = notebook["cells"]
+    assert "The runner was killed." in banner["source"]
+    assert cell["metadata"]["papermill"]["status"] == "failed"
+    assert notebook["metadata"]["papermill"]["exception"] is True
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -15,6 +15,8 @@ from typing import Any
 from nabla.errors import BadInput, did_you_mean
 
 NATIVE = "python3"
+FORGETFUL = "--HistoryManager.hist_file=:memory:"
+"""The flag by which an ipykernel keeps its history in memory."""
 _PYTHONS = ("python", f"python{sys.version_info[0]}", f"python{sys.version_info[0]}.{sys.version_info[1]}")
 
 
@@ -41,7 +43,9 @@ class KernelSpec:
         argv = [re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), word) for word in self.argv]
         if argv[0] in _PYTHONS:
             argv[0] = sys.executable
-        return [str(Path(argv[0]).expanduser()) if argv[0].startswith("~") else argv[0], *argv[1:]]
+        # A run is no part of what a person typed, and writing it to their history costs a disk's sync a cell.
+        forgets = [FORGETFUL] if any("ipykernel" in word for word in argv) else []
+        return [str(Path(argv[0]).expanduser()) if argv[0].startswith("~") else argv[0], *argv[1:], *forgets]
 
     def environment(self, extra: dict[str, str]) -> dict[str, str]:
         """Return the environment of its process: ours, the kernelspec's, then `extra`."""

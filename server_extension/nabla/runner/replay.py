@@ -192,6 +192,9 @@ class Replay:
         )
         failure = event["failure"]
         self._failure = failure and {"reason": str(failure["reason"]), "cell": failure.get("cell")}
+        for cell in self._cells:
+            if _papermill(cell)["status"] == "running":
+                _papermill(cell).update(end_time=_moment(event["time"]), status="failed", exception=True)
         if event["state"] == "Succeeded":
             for cell in self._cells[self._reached :]:
                 if cell["cell_type"] == "code":
