@@ -150,8 +150,9 @@ class Nabla(LoggingConfigurable):
         An interrupted run is Canceled with `interrupted` set; one that waits in the queue goes on waiting.
         """
         self._renewing.cancel()
-        interrupted = await self._run_steps.interrupt(self.stop_grace) if interrupt else []
+        # First of all: what an interrupted run gives back must start nothing that waits.
         await self.reconciler.stop()
+        interrupted = await self._run_steps.interrupt(self.stop_grace) if interrupt else []
         await self.backend.close()
         await self.store.close()
         self.lease.release()
