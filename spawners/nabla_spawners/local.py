@@ -128,8 +128,11 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""
+        own = ["--LabApp.news_url=None"]
         # Root inside the walls has no capabilities; Jupyter refuses root unless told.
-        return [*super().get_args(), *(["--allow-root"] if os.geteuid() == 0 else [])]
+        if os.geteuid() == 0:
+            own.append("--allow-root")
+        return [*super().get_args(), *own]
 
     def seed(self) -> None:
         """Make the person's folder with the examples in it; a folder that is there is left alone."""
