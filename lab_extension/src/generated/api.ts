@@ -59,9 +59,9 @@ export interface GitState {
 
 /** Whether the service works. Open to all: it names nothing that is anybody's. */
 export interface Health {
-  status: 'ok' | 'starting' | 'failing';
+  status: "ok" | "starting" | "failing";
   version: string;
-  mode: 'hub' | 'solo' | 'process';
+  mode: "hub" | "solo" | "process";
 }
 
 /** A machine shape that work can be given. */
@@ -109,7 +109,7 @@ export interface Me {
   team: string;
   /** Name by id, of every team the caller is in. */
   teams: Record<string, string>;
-  mode: 'hub' | 'solo' | 'process';
+  mode: "hub" | "solo" | "process";
   version: string;
 }
 
@@ -144,7 +144,7 @@ export interface NewRun {
   /** None: the notebook's name. */
   name?: string | null;
   tags?: string[];
-  origin?: 'panel' | 'cli' | 'sdk' | 'api';
+  origin?: "panel" | "cli" | "sdk" | "api";
 }
 
 /** What a form needs to know of a notebook before it runs. */
@@ -167,7 +167,7 @@ export interface Page<T> {
 /** One name of a notebook's `parameters` cell: a typed field of the run form. */
 export interface Parameter {
   name: string;
-  type: 'str' | 'int' | 'float' | 'bool' | 'list' | 'dict' | 'none' | 'any';
+  type: "str" | "int" | "float" | "bool" | "list" | "dict" | "none" | "any";
   default: unknown;
   /** The default as written in the cell. */
   source: string;
@@ -267,10 +267,10 @@ export interface Queued {
 export interface Rerun {
   parameters?: Record<string, unknown> | null;
   instance?: string | null;
-  origin?: 'panel' | 'cli' | 'sdk' | 'api';
+  origin?: "panel" | "cli" | "sdk" | "api";
 }
 
-export type Role = 'owner' | 'admin' | 'member' | 'viewer';
+export type Role = "owner" | "admin" | "member" | "viewer";
 
 /** One execution of a notebook. */
 export interface Run {
@@ -295,7 +295,7 @@ export interface Run {
   spec: RunSpec;
   snapshot: string | null;
   git: GitState | null;
-  origin: 'panel' | 'cli' | 'sdk' | 'api';
+  origin: "panel" | "cli" | "sdk" | "api";
   rerun_of: string | null;
   /** Id of its workload: the run's id and the attempt. */
   workload: string;
@@ -347,7 +347,7 @@ export interface RunSpec {
   timeout: number | null;
 }
 
-export type RunState = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Error' | 'Canceled';
+export type RunState = "Pending" | "Running" | "Succeeded" | "Failed" | "Error" | "Canceled";
 
 /** Files fixed at a moment. The id derives from team and content: equal folders are one snapshot. */
 export interface Snapshot {
@@ -411,7 +411,7 @@ export interface Team {
   /** The team of one that every user has. */
   private: boolean;
   /** Role by user name. */
-  members: Record<string, 'owner' | 'admin' | 'member' | 'viewer'>;
+  members: Record<string, "owner" | "admin" | "member" | "viewer">;
 }
 
-export const FINAL_STATES: readonly string[] = ['Succeeded', 'Failed', 'Error', 'Canceled'];
+export const FINAL_STATES: readonly string[] = ["Succeeded", "Failed", "Error", "Canceled"];
