@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nabla import parameters
 from nabla.errors import BadInput, did_you_mean
+from nabla.runner import kernelspecs
 from nabla.schema import NotebookSummary
-
-if TYPE_CHECKING:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-
-@cache
-def _kernelspecs() -> KernelSpecManager:
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    return KernelSpecManager()
 
 
 def kernels() -> list[str]:
     """Return the names of the kernels of this machine (reads the disk)."""
-    return sorted(_kernelspecs().find_kernel_specs())
+    return sorted(kernelspecs.installed())
 
 
 def read(raw: bytes, path: str) -> dict[str, Any]:
