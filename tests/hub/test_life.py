@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import nbformat
 from house import PATIENCE, Browser, House, call, started, until
+
+from nabla.client import Client
+from nabla.schema import NewRun
 
 Build = Callable[..., House]
 
@@ -188,3 +192,56 @@ def test_the_configuration_in_the_home_has_the_last_word(build: Build, tmp_path:
     house = build()
     assert house.owner == "boss"
     assert "mended on Sunday" in house.browser().get("/hub/login").text
+
+
+def slow_run(house: House, folder: Path) -> str:
+    """Start a run that lasts until it is stopped, wait until it computes, and return its id."""
+    folder.mkdir()
+    source = "print('up')\nimport threading\nthreading.Event().wait()"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "slow.ipynb")
+    with Client(home=house.home) as client:
+        snapshot = client.snapshots.create(folder)
+        run = client.runs.create(NewRun(notebook="slow.ipynb", snapshot=snapshot.id))
+        assert any(event["type"] == "stream" for event in client.runs.watch(run.id))
+    return run.id
+
+
+def test_ctrl_c_names_what_it_interrupts_and_the_next_start_offers_it(build: Build, tmp_path: Path) -> None:
+    house = build()
+    run = slow_run(house, tmp_path / "work")
+    assert run in house.stop()
+    assert house.pids() == {}
+    house.said = ""
+    house.start()
+    with Client(home=house.home) as client:
+        assert client.runs.get(run).state == "Canceled"
+        assert client.runs.get(run).interrupted
+    said = house.stop()
+    assert f"interrupted 1 run: slow #1 ({run})" in said
+    assert "nabla runs rerun --interrupted" in said
+
+
+def test_a_start_told_to_rerun_runs_interrupted_runs_again(build: Build, tmp_path: Path) -> None:
+    house = build()
+    run = slow_run(house, tmp_path / "work")
+    house.stop()
+    house.options = ("--rerun",)
+    house.start()
+    with Client(home=house.home) as client:
+        again = until(lambda: [one for one in client.runs.list() if one.id != run], "the run to start again")
+        client.runs.cancel(again[0].id)
+        assert client.runs.wait(again[0].id).state == "Canceled"
+
+
+def test_a_killed_hub_does_not_touch_a_run(build: Build, tmp_path: Path) -> None:
+    house = build()
+    run = slow_run(house, tmp_path / "work")
+    os.kill(next(iter(house.pids("-m jupyterhub -f"))), signal.SIGKILL)
+    house.process.communicate(timeout=PATIENCE)
+    house.start()
+    with Client(home=house.home) as client:
+        assert client.runs.get(run).state == "Running"
+        client.runs.cancel(run)
+        assert client.runs.wait(run).state == "Canceled"
