@@ -70,7 +70,7 @@ class Nabla(LoggingConfigurable):
         try:
             await self._compose()
         except BaseException:
-            self.lease.release()
+            await self._let_go()
             raise
         self._renewing = asyncio.create_task(self._renew())
 
@@ -153,10 +153,17 @@ class Nabla(LoggingConfigurable):
         # First of all: what an interrupted run gives back must start nothing that waits.
         await self.reconciler.stop()
         interrupted = await self._run_steps.interrupt(self.stop_grace) if interrupt else []
-        await self.backend.close()
-        await self.store.close()
-        self.lease.release()
+        await self._let_go()
         return interrupted
+
+    async def _let_go(self) -> None:
+        """Close what is open, also after a start that broke half-way."""
+        if hasattr(self, "reconciler"):
+            await self.reconciler.stop()
+            await self.backend.close()
+        if hasattr(self, "store"):
+            await self.store.close()
+        self.lease.release()
 
     async def finish_run(self, id: str) -> None:
         """Wait until a run whose work has ended is final."""

@@ -12,7 +12,6 @@ from typing import Any
 
 from nabla._version import __version__
 from nabla.app import Nabla
-from nabla.errors import NablaError
 
 
 class Embedded:
@@ -51,8 +50,10 @@ class Embedded:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except NablaError as error:
+        except BaseException as error:
             self._failure = error
+            if self._ready.is_set():  # nobody waits in `start` any more
+                raise
         finally:
             self._ready.set()
             self._loop.close()
@@ -77,11 +78,16 @@ def serve_socket(nabla: Nabla) -> Any:
     from jupyter_server.auth import IdentityProvider
 
     from nabla.api.application import application, listen_unix
+    from nabla.integrations.objects import disk_error
 
     home = Path(nabla.home)
     app = application(nabla, base_url="/nabla/", identity_provider=IdentityProvider(token=_unguessable()))
-    server = listen_unix(app, home / "service.sock")
-    announce(nabla)
+    try:
+        server = listen_unix(app, home / "service.sock")
+        announce(nabla)
+    except OSError as error:
+        leave(home)
+        raise disk_error(error, f"The address of this service in {home}") from error
     return server
 
 
@@ -96,9 +102,12 @@ def announce(nabla: Nabla, url: str = "") -> None:
         "version": __version__,
         "mode": nabla.mode,
     }
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(said, file)
-    new.replace(home / "service.json")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(said, file)
+        new.replace(home / "service.json")
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def leave(home: Path) -> None:

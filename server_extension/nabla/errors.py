@@ -19,6 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MESSAGE = 2000
+"""Characters of a sentence that are sent: it may repeat what somebody typed."""
+
 
 class NablaError(Exception):
     """A failure with a sentence for the person who meets it.
@@ -37,7 +40,8 @@ class NablaError(Exception):
 
     def as_dict(self) -> dict[str, str]:
         """Return the body of the HTTP answer: `message`, `error` (class name), and `field` if known."""
-        body = {"message": self.message, "error": type(self).__name__}
+        said = self.message if len(self.message) <= MESSAGE else self.message[:MESSAGE] + "…"
+        body = {"message": said, "error": type(self).__name__}
         if self.field:
             body["field"] = self.field
         return body

@@ -67,6 +67,7 @@ class NablaExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         self._brain: Nabla | None = None
         self._server: Any = None
+        self._problem = ""
         if self.hub:
             return
         await self._serve()
@@ -79,17 +80,26 @@ class NablaExtension(ExtensionApp):
         brain = Nabla(parent=self, home=self.home, mode="solo", who="jupyter lab")
         self._brain = brain
         try:
-            await brain.start()
+            self._server = await self._open(brain)
         except Conflict as error:
             self._brain = None
             self.log.debug("%s", error.message)
-            return
         except NablaError as error:
             self._brain = None
-            self.log.error("Nabla does not work on this home. %s", error.message)  # noqa: TRY400
-            return
-        self._server = serve_socket(brain)
-        self.log.info("Nabla works on %s", self.home)
+            if error.message != self._problem:  # it is tried again every few seconds: said once
+                self.log.error("Nabla does not work on this home. %s", error.message)  # noqa: TRY400
+            self._problem = error.message
+        else:
+            self._problem = ""
+            self.log.info("Nabla works on %s", self.home)
+
+    async def _open(self, brain: Nabla) -> Any:
+        await brain.start()
+        try:
+            return serve_socket(brain)
+        except NablaError:
+            await brain.stop()
+            raise
 
     async def stop_extension(self) -> None:
         """Stop serving; runs go on, and the next brain on this home adopts them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 from http.client import responses
@@ -15,7 +16,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
 from nabla.api.identity import caller, is_unix_peer
-from nabla.errors import BadInput, NablaError, Unauthenticated
+from nabla.errors import BadInput, NablaError, TooLarge, Unauthenticated
 from nabla.policy import Actor, Verb
 from nabla.schema import Model, Problem
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from nabla.app import Nabla
 
 LIMIT = 200
+BODY = 1 << 20
+"""Bytes of JSON that a handler takes unless it says more."""
+INLINE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -78,15 +82,15 @@ class NablaHandler(APIHandler):
         """Refuse instead of sending an API's caller to a page."""
         raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
 
-    def body(self, cls: type[Any]) -> Any:
-        """Return the request's body as `cls`; `BadInput` names the field that is wrong."""
-        try:
-            data = json.loads(self.request.body or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise BadInput(f"The body is no JSON: {error}.") from None
-        if not isinstance(data, dict):
-            raise BadInput("The body must be a JSON object.")
-        return cls.read(data)
+    async def body(self, cls: type[Any], most: int = BODY) -> Any:
+        """Return the request's body as `cls`; `BadInput` names the field that is wrong.
+
+        Raises `TooLarge` over `most` bytes.
+        """
+        raw = self.request.body
+        if len(raw) > most:
+            raise TooLarge(f"The body has {len(raw)} bytes: {most} is the most.")
+        return read_body(cls, raw) if len(raw) <= INLINE else await asyncio.to_thread(read_body, cls, raw)
 
     def flag(self, name: str) -> bool | None:
         """Return a true-or-false query argument, or None when it is not given."""
@@ -143,6 +147,27 @@ class NablaHandler(APIHandler):
         """Log bugs; an error that the caller made is theirs to read."""
         if not isinstance(value, (NablaError, StreamClosedError)):
             super().log_exception(kind, value, trace)
+
+
+def read_body(cls: type[Any], raw: bytes) -> Any:
+    """Return JSON as `cls`; `BadInput` with one sentence when it is none."""
+    try:
+        # The hook, which does nothing, is where other threads get their turn in a long text.
+        data = json.loads(
+            raw or b"{}", object_hook=lambda found: found, parse_float=_finite, parse_constant=_finite
+        )
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"The body is no JSON: {error}.") from None
+    if not isinstance(data, dict):
+        raise BadInput("The body must be a JSON object.")
+    return cls.read(data)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is no number that can be kept")
+    return number
 
 
 async def first_of(*waits: Awaitable[Any], seconds: float) -> None:

@@ -29,7 +29,7 @@ class ProjectsHandler(NablaHandler):
 
     async def post(self) -> None:
         """Make a project."""
-        self.answer(await self.nabla.projects.create(self.actor, self.body(NewProject)))
+        self.answer(await self.nabla.projects.create(self.actor, await self.body(NewProject)))
 
 
 class ProjectHandler(NablaHandler):
@@ -52,7 +52,7 @@ class ProjectHandler(NablaHandler):
 
     async def patch(self, project: str) -> None:
         """Change the project."""
-        self.answer(await self.nabla.projects.update(self.actor, project, self.body(ProjectChange)))
+        self.answer(await self.nabla.projects.update(self.actor, project, await self.body(ProjectChange)))
 
     async def delete(self, project: str) -> None:
         """Delete the project, or tell what would go."""

@@ -42,7 +42,7 @@ class RunsHandler(NablaHandler):
 
     async def post(self) -> None:
         """Start a run."""
-        self.answer(await self.nabla.runs.create(self.actor, self.body(NewRun)))
+        self.answer(await self.nabla.runs.create(self.actor, await self.body(NewRun)))
 
 
 class RunHandler(NablaHandler):
@@ -83,7 +83,7 @@ class RerunHandler(NablaHandler):
 
     async def post(self, run: str) -> None:
         """Start the new run."""
-        self.answer(await self.nabla.runs.rerun(self.actor, run, self.body(Rerun)))
+        self.answer(await self.nabla.runs.rerun(self.actor, run, await self.body(Rerun)))
 
 
 class EventsHandler(NablaHandler):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+from contextlib import suppress
 from typing import ClassVar
 
 from tornado.web import stream_request_body
 
 from nabla.api.handler import NablaHandler, Rule
-from nabla.errors import TooLarge
+from nabla.errors import NablaError, TooLarge
+from nabla.integrations.objects import disk_error, uncollected
 from nabla.schema import Manifest, NotebookSummary, Snapshot, SnapshotOffer
 from nabla.schema.snapshot import TOTAL_BYTES
 from nabla.services import notebooks
+
+MANIFEST = 64 << 20
+"""Bytes of the largest manifest that is taken."""
 
 
 class SnapshotsHandler(NablaHandler):
@@ -27,7 +31,9 @@ class SnapshotsHandler(NablaHandler):
     async def post(self) -> None:
         """Answer the snapshot's id and what is missing."""
         team = self.nabla.teams.private_id(self.actor.user)
-        self.answer(await self.nabla.snapshots.offer(self.actor, team, self.body(Manifest)))
+        with uncollected():
+            manifest = await self.body(Manifest, MANIFEST)
+            self.answer(await self.nabla.snapshots.offer(self.actor, team, manifest))
 
 
 @stream_request_body
@@ -43,19 +49,31 @@ class ObjectsHandler(NablaHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Open the file that the body goes to, once the caller is let in."""
         await super().prepare()
-        self.request.connection.set_max_body_size(TOTAL_BYTES)  # type: ignore[union-attr]
-        self._file = await asyncio.to_thread(tempfile.TemporaryFile)
+        # More than what is taken, so that who sends too much is told so before the connection ends.
+        self.request.connection.set_max_body_size(2 * TOTAL_BYTES)  # type: ignore[union-attr]
+        self._file = await asyncio.to_thread(self.nabla.objects.open_upload)
         self._size = 0
+        self._problem: NablaError | None = None
 
     async def data_received(self, chunk: bytes) -> None:
-        """Write a piece of the body to the file."""
+        """Write a piece of the body to the file; what cannot be kept is read to its end all the same.
+
+        An error in the middle of a body would cut the connection before the sender has read it.
+        """
         self._size += len(chunk)
         if self._size > TOTAL_BYTES:
-            raise TooLarge(f"The upload is over {TOTAL_BYTES / 1e9:.1f} GB: send it in several.")
-        await asyncio.to_thread(self._file.write, chunk)
+            said = f"The upload is over {TOTAL_BYTES / 1e9:.1f} GB: send it in several."
+            self._problem = self._problem or TooLarge(said)
+        if self._problem is None:
+            try:
+                await asyncio.to_thread(self._file.write, chunk)
+            except OSError as error:
+                self._problem = disk_error(error, "The upload")
 
     async def put(self) -> None:
         """Store what was sent."""
+        if self._problem is not None:
+            raise self._problem
         self._file.seek(0)
         team = self.nabla.teams.private_id(self.actor.user)
         self.answer({"stored": await self.nabla.snapshots.store(self.actor, team, self._file)})
@@ -63,7 +81,8 @@ class ObjectsHandler(NablaHandler):
     def on_finish(self) -> None:
         """Remove the file."""
         if file := getattr(self, "_file", None):
-            file.close()
+            with suppress(OSError):  # a full disk, which was told, refuses what is still to be written
+                file.close()
 
 
 class SnapshotHandler(NablaHandler):
@@ -82,8 +101,10 @@ class SnapshotFilesHandler(NablaHandler):
     rules: ClassVar = {"GET": Rule("read", Manifest, summary="List the files of a snapshot.")}
 
     async def get(self, snapshot: str) -> None:
-        """Answer the manifest."""
-        self.answer(await self.nabla.snapshots.files(self.actor, snapshot))
+        """Answer the manifest, as it is stored."""
+        raw = await self.nabla.snapshots.files(self.actor, snapshot)
+        self.set_header("Content-Type", "application/json")
+        self.finish(raw)
 
 
 class InspectHandler(NablaHandler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import hashlib
 import json
 import os
@@ -11,29 +12,42 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Protocol
 
 from nabla.errors import BadInput, NablaError, NoSpace, NotFound
 from nabla.schema import Manifest
 
 FICLONE = 0x40049409
 CHUNK = 1 << 20
+PATH_BYTES = 3000
+"""Bytes of the longest path in a snapshot; the kernel takes 4095 with the folder it is laid out in."""
+_ODD = frozenset({b"", b".", b".."})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOCK = 512
+_SKIPPED = (b"x", b"g")
+"""Tar members that only describe others; what they say is not needed."""
+_pausing = threading.Lock()
+_pauses: list[None] = []
 
 
 def check_path(path: str) -> PurePosixPath:
     """Return a snapshot's file path, or raise `BadInput` when it could leave the folder it is laid out in."""
-    pure = PurePosixPath(path)
-    if (
-        pure.is_absolute()
-        or not pure.parts
-        or any(part in {"..", "."} or "\0" in part or len(part.encode()) > 255 for part in pure.parts)
-        or str(pure) != path
-    ):
+    try:
+        raw = path.encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"The path {path!r} is not Unicode (half a surrogate pair).", field="path") from None
+    parts = raw.split(b"/")
+    if not _ODD.isdisjoint(parts) or b"\0" in raw or max(map(len, parts)) > 255:
         raise BadInput(f"The path {path!r} is not a plain path inside the folder.", field="path")
-    return pure
+    if len(raw) > PATH_BYTES:
+        raise BadInput(
+            f"The path {path[:80]!r}… has {len(raw)} bytes: {PATH_BYTES} is the most.", field="path"
+        )
+    return PurePosixPath(path)
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -41,14 +55,40 @@ def check_manifest(manifest: Manifest) -> None:
     files: set[str] = set()
     folders: set[str] = set()
     for file in manifest.files:
-        pure = check_path(file.path)
-        if file.path in files or file.path in folders:
+        check_path(file.path)
+        if file.path in files:
             raise BadInput(f"The path {file.path!r} is there twice.", field="files")
         files.add(file.path)
-        for parent in pure.parents[:-1]:
-            if str(parent) in files:
-                raise BadInput(f"{str(parent)!r} is a file and a folder at once.", field="files")
-            folders.add(str(parent))
+        parent = file.path.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
+    for path in files & folders:
+        raise BadInput(f"{path!r} is a file and a folder at once.", field="files")
+
+
+class Readable(Protocol):
+    """What bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
+        ...
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the garbage collector, which stops every thread while it looks at 50,000 new values."""
+    with _pausing:
+        if not _pauses and gc.isenabled():
+            gc.disable()
+        _pauses.append(None)
+    try:
+        yield
+    finally:
+        with _pausing:
+            _pauses.pop()
+            if not _pauses:
+                gc.enable()
 
 
 def disk_error(error: OSError, what: str) -> NablaError:
@@ -73,11 +113,20 @@ class Objects:
             raise BadInput(f"{sha256!r} is no SHA-256.")
         return self.root / team / "sha256" / sha256[:2] / sha256[2:]
 
-    def missing(self, team: str, contents: Iterable[str]) -> list[str]:
-        """Return those of `contents` that the team does not have yet, each once."""
-        return [sha256 for sha256 in dict.fromkeys(contents) if not self.path(team, sha256).exists()]
+    def missing(self, team: str, manifest: Manifest) -> list[str]:
+        """Return the contents in `manifest` that the team does not have yet, each once."""
+        contents = dict.fromkeys(file.sha256 for file in manifest.files)
+        return [sha256 for sha256 in contents if not self.path(team, sha256).exists()]
 
-    def put(self, team: str, sha256: str, body: IO[bytes]) -> None:
+    def open_upload(self) -> IO[bytes]:
+        """Open a nameless file for an upload, on the disk that it will be kept on."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryFile(dir=self.root)
+        except OSError as error:
+            raise disk_error(error, "The upload") from error
+
+    def put(self, team: str, sha256: str, body: Readable) -> None:
         """Store one content; `BadInput` when its bytes do not have that name, `NoSpace` on a full disk."""
         target = self.path(team, sha256)
         try:
@@ -98,20 +147,24 @@ class Objects:
             raise disk_error(error, "The upload") from error
 
     def put_tar(self, team: str, archive: IO[bytes]) -> int:
-        """Store the members of an uncompressed tar, each named by its SHA-256; return how many."""
+        """Store the members of an uncompressed tar, each named by its SHA-256; return how many.
+
+        Headers are read one by one: what `tarfile` would take into memory, or blow up from a few bytes
+        (long names, sparse files), is refused by its kind.
+        """
         stored = 0
-        try:
-            with tarfile.open(fileobj=archive, mode="r:") as tar:
-                for member in tar:
-                    body = tar.extractfile(member) if member.isfile() else None
-                    if body is None or not _SHA256.fullmatch(member.name):
-                        raise BadInput(
-                            f"The archive holds {member.name[:80]!r}: files must be named by their SHA-256."
-                        )
-                    self.put(team, member.name, body)
-                    stored += 1
-        except tarfile.TarError as error:
-            raise BadInput(f"The body is no uncompressed tar archive: {error}.") from error
+        while member := _next_member(archive):
+            end = archive.tell() + member.size
+            if member.type not in _SKIPPED:
+                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not _SHA256.fullmatch(
+                    member.name
+                ):
+                    raise BadInput(
+                        f"The archive holds {member.name[:80]!r}: it takes files named by their SHA-256."
+                    )
+                self.put(team, member.name, _Part(archive, member.size))
+                stored += 1
+            archive.seek(end + -member.size % _BLOCK)
         return stored
 
     def save_manifest(self, team: str, id: str, manifest: Manifest) -> None:
@@ -119,18 +172,24 @@ class Objects:
         target = self.root / team / "snapshots" / f"{id}.json"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=".new-", delete=False) as new:
-                new.write(manifest.model_dump_json())
-            Path(new.name).replace(target)
+            with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=".new-") as new:
+                new.writelines(_as_json(manifest))
+                new.flush()
+                os.link(new.name, target)
+        except FileExistsError:  # the same files were packed before
+            return
         except OSError as error:
             raise disk_error(error, "The snapshot") from error
 
     def manifest(self, team: str, id: str) -> Manifest:
         """Read a snapshot's manifest; `NotFound` when there is none."""
+        with uncollected():
+            return Manifest.read(json.loads(self.stored_manifest(team, id), object_hook=lambda found: found))
+
+    def stored_manifest(self, team: str, id: str) -> bytes:
+        """Return a snapshot's manifest as JSON; `NotFound` when there is none."""
         try:
-            return Manifest.model_validate(
-                json.loads((self.root / team / "snapshots" / f"{id}.json").read_bytes())
-            )
+            return (self.root / team / "snapshots" / f"{id}.json").read_bytes()
         except FileNotFoundError:
             raise NotFound(f"There is no snapshot {id!r}.") from None
 
@@ -184,3 +243,41 @@ class Objects:
                 fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
             except OSError:
                 shutil.copyfileobj(reader, writer, CHUNK)
+
+
+class _Part:
+    """The next bytes of a file, as a file."""
+
+    def __init__(self, whole: IO[bytes], size: int) -> None:
+        self._whole, self._left = whole, size
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._whole.read(min(size, self._left))
+        if not piece and self._left:
+            raise BadInput("The archive is cut off: send it again.")
+        self._left -= len(piece)
+        return piece
+
+
+def _next_member(archive: IO[bytes]) -> tarfile.TarInfo | None:
+    """Read the next header of a tar, or None at its end."""
+    header = archive.read(_BLOCK)
+    if not header.strip(b"\0"):
+        return None
+    try:
+        member = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+    except (tarfile.HeaderError, ValueError) as error:
+        raise BadInput(f"The body is no uncompressed tar archive: {error}.") from None
+    if member.size < 0:
+        raise BadInput(f"The body is no uncompressed tar archive: a size of {member.size}.")
+    return member
+
+
+def _as_json(manifest: Manifest) -> Iterator[str]:
+    """Yield a manifest as JSON file by file, so that other threads get their turn."""
+    rest = manifest.model_copy(update={"files": []}).model_dump_json()
+    files = '{"files":['
+    yield files
+    for index, file in enumerate(manifest.files):
+        yield ("," if index else "") + file.model_dump_json()
+    yield rest.removeprefix(files)

@@ -22,7 +22,7 @@ def now() -> datetime:
 class Model(BaseModel):
     """A value of the API: unknown keys are an error."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
     @classmethod
     def read(cls, data: object, what: str = "body") -> Self:
@@ -37,9 +37,7 @@ class Model(BaseModel):
             field = ".".join(str(part) for part in first["loc"]) or what
             reason = first["msg"]
             if first["type"] == "extra_forbidden":
-                reason = "there is no such key." + did_you_mean(
-                    str(first["loc"][-1]), cls.model_fields
-                )
+                reason = "there is no such key." + did_you_mean(str(first["loc"][-1]), cls.model_fields)
             raise BadInput(f"{field}: {reason}", field=field) from None
 
 

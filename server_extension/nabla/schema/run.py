@@ -13,6 +13,8 @@ from nabla.schema.snapshot import GitState
 from nabla.states import RunState
 
 ParameterType = Literal["str", "int", "float", "bool", "list", "dict", "none", "any"]
+LONGEST = 1e9
+"""Seconds that a time-out may be: 30 years."""
 Origin = Literal["panel", "cli", "sdk", "api"]
 
 
@@ -42,13 +44,13 @@ class NotebookSummary(Model):
 class RunSpec(Model):
     """What a run was asked to do."""
 
-    notebook: str = Field(description="Path of the notebook inside the snapshot.")
+    notebook: str = Field(max_length=4096, description="Path of the notebook inside the snapshot.")
     parameters: dict[str, Any] = Field(default_factory=dict)
-    kernel: str = Field(default="", description="Kernelspec; empty: the notebook's own.")
-    instance: str = Field(default="", description="Empty: the default instance.")
-    cell_timeout: float | None = Field(default=None, gt=0, description="Seconds for one cell.")
-    start_timeout: float = Field(default=60, gt=0, description="Seconds for the kernel to start.")
-    timeout: float | None = Field(default=None, gt=0, description="Seconds for the whole run.")
+    kernel: str = Field(default="", max_length=200, description="Kernelspec; empty: the notebook's own.")
+    instance: str = Field(default="", max_length=200, description="Empty: the default instance.")
+    cell_timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds for one cell.")
+    start_timeout: float = Field(default=60, gt=0, le=LONGEST, description="Seconds for the kernel to start.")
+    timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds for the whole run.")
 
 
 class NewRun(RunSpec):

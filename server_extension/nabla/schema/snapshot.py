@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
+from nabla.errors import BadInput
 from nabla.schema.base import Document, Model
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -29,7 +30,7 @@ class GitState(Model):
     branch: str = Field(default="", max_length=1000)
     remote: str = Field(default="", max_length=2000)
     dirty: bool = False
-    diff: str = Field(default="", description="Against the commit; cut at 1 MiB.")
+    diff: str = Field(default="", max_length=2 << 20, description="Against the commit; cut at 1 MiB.")
 
 
 class Manifest(Model):
@@ -37,9 +38,21 @@ class Manifest(Model):
 
     files: list[SnapshotFile] = Field(max_length=FILE_COUNT)
     git: GitState | None = None
-    left_out: list[str] = Field(
+    left_out: list[Annotated[str, Field(max_length=10_000)]] = Field(
         default_factory=list, max_length=200, description="What the packing left out, with the reason."
     )
+
+    @classmethod
+    def read(cls, data: object, what: str = "body") -> Self:
+        """Check `data` file by file, so that other threads get their turn in a long list."""
+        files = data.get("files") if isinstance(data, dict) else None
+        if not isinstance(files, list) or len(files) > FILE_COUNT:
+            return super().read(data, what)
+        try:
+            found = [SnapshotFile.read(file, what) for file in files]
+        except BadInput as error:
+            raise BadInput(f"files: {error.message}", field="files") from None
+        return super().read({**data, "files": found}, what)  # type: ignore[dict-item]
 
 
 class Snapshot(Document):

@@ -25,8 +25,14 @@ class ProjectSteps:
 
     async def unfinished(self) -> list[str]:
         """Return the ids of the projects that are being deleted."""
-        page = await self._projects.list(teams=None, state=["Deleting"], limit=200)
-        return [project.id for project in page.items]
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = await self._projects.list(teams=None, state=["Deleting"], cursor=cursor, limit=200)
+            found += [project.id for project in page.items]
+            cursor = page.cursor
+            if cursor is None:
+                return found
 
     async def step(self, id: str) -> float | None:
         """Take one step; return after how many seconds the next is due."""

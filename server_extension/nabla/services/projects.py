@@ -114,10 +114,6 @@ class Projects:
         """Change what is given; `Conflict` when `version` is given and no longer the newest."""
         project = await self.get(actor, ref)
         check(actor, "write", project, ref)
-        if change.version is not None and change.version != project.version:
-            raise Conflict(
-                f"The project {project.name!r} was changed by somebody else since you read it: read it again."
-            )
         given = change.model_dump(exclude_unset=True, exclude={"version"}, exclude_none=True)
         if "name" in given:
             given["name"] = check_name(given["name"])
@@ -125,6 +121,11 @@ class Projects:
             given["tags"] = _distinct(given["tags"])
 
         def apply(stored: Project) -> None:
+            if change.version is not None and change.version != stored.version:
+                raise Conflict(
+                    f"The project {stored.name!r} was changed by somebody else since you read it: "
+                    "read it again."
+                )
             for key, value in given.items():
                 setattr(stored, key, value)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nabla import instances
 from nabla.backends.base import Backend, Status, Workload
 from nabla.errors import NablaError, NotFound
-from nabla.schema import Instance, QueuePlace, Run, RunFailure, now
+from nabla.schema import Instance, Progress, QueuePlace, Run, RunFailure, now
 from nabla.services import run_folder
 from nabla.states import RunState, WorkloadState
 
@@ -127,7 +127,7 @@ class RunSteps:
         folder = self._backend.folder(run.workload)
         said = await asyncio.to_thread(run_folder.result, folder)
         progress = await asyncio.to_thread(run_folder.progress, folder)
-        state, failure = _verdict(run, status, said)
+        state, failure = _verdict(run, status, said, progress or run.progress)
         seconds = (now() - (run.started or now())).total_seconds()
         await asyncio.to_thread(run_folder.close_log, folder, state, failure, seconds)
 
@@ -201,10 +201,12 @@ def _set(stored: Run, **values: object) -> None:
         setattr(stored, key, value)
 
 
-def _verdict(run: Run, status: Status, said: run_folder.Result | None) -> tuple[RunState, RunFailure | None]:
+def _verdict(
+    run: Run, status: Status, said: run_folder.Result | None, progress: Progress
+) -> tuple[RunState, RunFailure | None]:
     """Return what became of a run, from what its backend and its runner say."""
+    at = progress.cell
     if status.out_of_memory:
-        at = run.progress.cell
         where = f" in cell {at + 1}" if at is not None else ""
         return RunState.FAILED, RunFailure(
             reason=f"Out of memory{where}: {status.reason or 'it used more than its instance has'}. "
@@ -222,8 +224,10 @@ def _verdict(run: Run, status: Status, said: run_folder.Result | None) -> tuple[
         if status.exit_code is not None
         else "its process was killed"
     )
-    at = run.progress.cell
     where = f" in cell {at + 1}" if at is not None else ""
+    who = "The runner"
+    if run.folder:  # the command line was its own runner and supervisor
+        who, why = "`nabla run`", "it was killed, or the machine stopped"
     return RunState.FAILED, RunFailure(
-        reason=f"The runner ended early{where}: {why}. The cells that were done are kept.", cell=at
+        reason=f"{who} ended early{where}: {why}. The cells that were done are kept.", cell=at
     )

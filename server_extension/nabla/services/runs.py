@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nabla.services.projects import ListQuery, Projects
     from nabla.services.snapshots import Snapshots
     from nabla.store import Store
+    from nabla.store.transaction import Transaction
 
 
 class Runs:
@@ -137,9 +138,15 @@ class Runs:
         await notebooks.check_kernel(run.spec.kernel or summary.kernel, path)
         run.spec.instance = instances.find(self._catalogue(), run.spec.instance).name
         run.progress.total = summary.cells
-        run.number = await self._runs.next_number(run.team, run.project or "", run.name)
         run.workload = f"{run.id}-1"
-        stored = await self._runs.add(run)
+
+        def add(store: Transaction) -> Run:
+            # Looked at again: who deletes the project now waits until this run is in it, or we are refused.
+            self._check_open(store.get(Project, run.project or ""))
+            run.number = store.next_number(run.team, run.project or "", run.name)
+            return store.add(run)
+
+        stored = await self._runs.store.call(add)
         self._put("run", stored.id)
         return stored
 

@@ -30,18 +30,17 @@ class Snapshots:
 
         Raises `BadInput` for paths that collide or lead out, `TooLarge` over the bound on bytes.
         """
-        id = self._id(team, manifest)
+        id = await asyncio.to_thread(self._id, team, manifest)
         wanted = Snapshot(id=id, team=team, owner=actor.user, name=id)
         check(actor, "run", wanted)
-        size = sum(file.size for file in manifest.files)
+        size = await asyncio.to_thread(lambda: sum(file.size for file in manifest.files))
         if size > TOTAL_BYTES:
             raise TooLarge(
                 f"The snapshot has {size / 1e9:.1f} GB: {TOTAL_BYTES / 1e9:.1f} GB is the most. "
                 "List what the run does not need in .nablaignore."
             )
         await asyncio.to_thread(check_manifest, manifest)
-        contents = [file.sha256 for file in manifest.files]
-        missing = await asyncio.to_thread(self._objects.missing, team, contents)
+        missing = await asyncio.to_thread(self._objects.missing, team, manifest)
         if not missing:
             await asyncio.to_thread(self._check_sizes, team, manifest)
             await asyncio.to_thread(self._objects.save_manifest, team, id, manifest)
@@ -49,7 +48,7 @@ class Snapshots:
             wanted.git, wanted.left_out = manifest.git, manifest.left_out
             with suppress(Conflict):  # an equal folder was packed before: it is the same snapshot
                 await self._snapshots.add(wanted)
-        return SnapshotOffer(id=id, missing=missing)
+        return SnapshotOffer.model_construct(id=id, missing=missing)  # each was checked in the manifest
 
     async def store(self, actor: Actor, team: str, archive: IO[bytes]) -> int:
         """Store the contents of an uploaded tar; return how many."""
@@ -65,10 +64,10 @@ class Snapshots:
         check(actor, "read", snapshot, repr(id))
         return snapshot
 
-    async def files(self, actor: Actor, id: str) -> Manifest:
-        """Return what is in a snapshot."""
+    async def files(self, actor: Actor, id: str) -> bytes:
+        """Return the manifest of a snapshot, as JSON."""
         snapshot = await self.get(actor, id)
-        return await asyncio.to_thread(self._objects.manifest, snapshot.team, snapshot.id)
+        return await asyncio.to_thread(self._objects.stored_manifest, snapshot.team, snapshot.id)
 
     async def read(self, actor: Actor, id: str, path: str) -> bytes:
         """Return one file of a snapshot."""
