@@ -17,6 +17,7 @@ import httpx
 import psutil
 
 PATIENCE = 120.0
+LOG_SHOWN = 4000
 API = "/services/nabla/api/v1/"
 
 
@@ -75,7 +76,9 @@ class House:
         )
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            print(_read(str(self.home / "hub" / "hub.log"))[-LOG_SHOWN:], file=sys.stderr)
         self.proxy.close()
         self.direct.close()
         self.process.send_signal(signal.SIGINT)

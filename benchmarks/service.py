@@ -28,6 +28,7 @@ from notebook_run import BIG, SMALL, Bench, medians
 
 from nabla.client import Client
 from nabla.client.events import events
+from nabla.client.find import Service
 
 MB = 1e6
 SLOW_S = 0.05
@@ -256,9 +257,13 @@ def crowd(measure: Measure) -> None:
     for thread in threads:
         thread.join()
     asked = time.perf_counter() - began
-    states = [measure.finished(id)["state"] for id in ids]
+    ended = [measure.finished(id) for id in ids]
     took = time.perf_counter() - began
-    done = states.count("Succeeded")
+    done = [run["state"] for run in ended].count("Succeeded")
+    for run in ended:
+        if run["state"] != "Succeeded":
+            said = measure.house.direct.get(f"runs/{run['id']}/log").text
+            measure.table.note(f"{run['id']} is {run['state']}: {run['reason']} {said[-800:]}")
     measure.table.add(
         Line(
             f"{count} notebooks at once on {os.cpu_count()} cores: succeeded",
@@ -283,7 +288,9 @@ def blocked(measure: Measure) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
         while not (home / "service.json").exists():
             time.sleep(0.05)
-        with Client(home=home) as client:
+        # Its socket has the routes at one place in every mode, and nothing else serves it.
+        socket = Service("http://nabla/nabla/api/v1/", str(home), socket=home / "service.sock")
+        with Client(service=socket) as client:
             notebook = measure.bench.notebook(5, SMALL)
             folder = notebook.parent / "watched-folder"
             folder.mkdir()

@@ -116,11 +116,11 @@ class Pool:
         """
         if not self.fits(workload) or (self.root / workload.id).exists():
             return None
-        living = sorted((slot for slot in self.slots if slot.alive), key=lambda slot: not slot.ready)
-        if not living:
+        # One that still starts may not have its walls up: the paths that they name must not be renamed yet.
+        slot = next((slot for slot in self.slots if slot.ready and slot.alive), None)
+        if slot is None:
             self.fill()
             return None
-        slot = living[0]
         self.slots.remove(slot)
         try:
             given = await asyncio.to_thread(self._hand_over, slot, workload)
