@@ -126,7 +126,7 @@ export class Api {
   /** Pack the folder of a notebook on the user's own server, and upload what the store lacks. */
   pack = async (path: string): Promise<PackedNotebook> => {
     const url = URLExt.join(this._own.baseUrl, 'nabla/snapshot');
-    const init = { method: 'POST', body: JSON.stringify({ path }) };
+    const init: RequestInit = { method: 'POST', cache: 'no-cache', body: JSON.stringify({ path }) };
     return (await this._send(url, init, this._own)).json() as Promise<PackedNotebook>;
   };
 

@@ -58,7 +58,8 @@ export class FormModel {
   project: string | null = null;
 
   get title(): string {
-    const path = this.source?.spec.notebook ?? this.summary?.path ?? '';
+    const asked = 'path' in this.target ? this.target.path : '';
+    const path = this.source?.spec.notebook ?? asked;
     return path.split('/').pop() ?? '';
   }
 
