@@ -122,7 +122,12 @@ export class CellView extends Widget {
   }
 
   override dispose(): void {
-    this._area?.dispose();
+    const { _area: area } = this;
+    if (area?.isAttached && !area.node.isConnected) {
+      // The tab left the page before, and told only its own children.
+      MessageLoop.sendMessage(area, Widget.Msg.AfterDetach);
+    }
+    area?.dispose();
     super.dispose();
   }
 

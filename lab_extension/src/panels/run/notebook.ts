@@ -58,6 +58,7 @@ export class NotebookView extends Widget {
       this.node.addEventListener(name, this._moved, { passive: true });
     }
     this.node.addEventListener('scroll', this._scrolled, { passive: true });
+    this.node.addEventListener('load', this._loaded, true);
     this._clock = window.setInterval(() => this._tick(), 1000);
   }
 
@@ -66,6 +67,7 @@ export class NotebookView extends Widget {
       this.node.removeEventListener(name, this._moved);
     }
     this.node.removeEventListener('scroll', this._scrolled);
+    this.node.removeEventListener('load', this._loaded, true);
     clearInterval(this._clock);
   }
 
@@ -102,6 +104,9 @@ export class NotebookView extends Widget {
       this._pending.clear();
       this._rebuild();
       return;
+    }
+    if (change.kind === 'state') {
+      this._last = change.index;
     }
     const waiting = this._pending.get(change.index) ?? { reset: false, added: [] };
     this._pending.set(change.index, waiting);
@@ -141,13 +146,9 @@ export class NotebookView extends Widget {
 
   /** Keep the end of the running cell in view, unless the person looks elsewhere. */
   private _hold(): void {
-    const { current } = this._replay;
-    if (current !== null) {
-      this._last = current;
-    }
     const node = this._views[this._last]?.node;
-    if (!this._following || !node || current === null) {
-      this._button.hidden = this._following || current === null;
+    if (!this._following || !node) {
+      this._button.hidden = this._following || this._replay.current === null;
       return;
     }
     const bottom = node.offsetTop + node.offsetHeight;
@@ -176,6 +177,9 @@ export class NotebookView extends Widget {
     }
   };
 
+  /** A figure has its height only when its image is there. */
+  private readonly _loaded = (): void => this._hold();
+
   private readonly _scrolled = (): void => {
     const { scrollTop, clientHeight, scrollHeight } = this.node;
     if (!this._following && scrollTop + clientHeight >= scrollHeight - 2) {
@@ -188,7 +192,7 @@ export class NotebookView extends Widget {
   private readonly _pending = new Map<number, { reset: boolean; added: IOutput[] }>();
   private _views: CellView[] = [];
   private _following = true;
-  private _last = 0;
+  private _last = -1;
   private _frame = 0;
   private _clock = 0;
 }
