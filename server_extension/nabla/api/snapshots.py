@@ -32,8 +32,9 @@ class SnapshotsHandler(NablaHandler):
         """Answer the snapshot's id and what is missing."""
         team = self.nabla.teams.private_id(self.actor.user)
         with uncollected():
-            manifest = await self.body(Manifest, MANIFEST)
-            self.answer(await self.nabla.snapshots.offer(self.actor, team, manifest))
+            # Nothing here keeps the manifest: it has to be gone when collecting goes on.
+            offers = self.nabla.snapshots.offer
+            self.answer(await offers(self.actor, team, await self.body(Manifest, MANIFEST)))
 
 
 @stream_request_body

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from nabla.schema.base import TAG_COUNT, Document, Model, Tag
 from nabla.schema.instance import QueuePlace
@@ -13,9 +14,30 @@ from nabla.schema.snapshot import GitState
 from nabla.states import RunState
 
 ParameterType = Literal["str", "int", "float", "bool", "list", "dict", "none", "any"]
+DEPTH = 50
+"""Lists and objects that a value of a parameter may have inside each other."""
 LONGEST = 1e9
 """Seconds that a time-out may be: 30 years."""
 Origin = Literal["panel", "cli", "sdk", "api"]
+
+
+def _shallow(values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what no parser of JSON would read back."""
+    level: list[Any] = [values]
+    for _ in range(DEPTH):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return values
+    raise PydanticCustomError("depth", "a value is nested more than {most} deep.", {"most": DEPTH})
+
+
+Values = Annotated[dict[str, Any], AfterValidator(_shallow)]
+"""Values of parameters by name."""
 
 
 class Parameter(Model):
@@ -45,7 +67,7 @@ class RunSpec(Model):
     """What a run was asked to do."""
 
     notebook: str = Field(max_length=4096, description="Path of the notebook inside the snapshot.")
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: Values = Field(default_factory=dict)
     kernel: str = Field(default="", max_length=200, description="Kernelspec; empty: the notebook's own.")
     instance: str = Field(default="", max_length=200, description="Empty: the default instance.")
     cell_timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds for one cell.")
@@ -66,7 +88,7 @@ class NewRun(RunSpec):
 class Rerun(Model):
     """What changes when a run is run again; what is left out stays."""
 
-    parameters: dict[str, Any] | None = None
+    parameters: Values | None = None
     instance: str | None = None
     origin: Origin = "api"
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from nabla.errors import BadInput
+from nabla.errors import BadInput, TooLarge
 from nabla.schema.base import Document, Model
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -46,8 +46,10 @@ class Manifest(Model):
     def read(cls, data: object, what: str = "body") -> Self:
         """Check `data` file by file, so that other threads get their turn in a long list."""
         files = data.get("files") if isinstance(data, dict) else None
-        if not isinstance(files, list) or len(files) > FILE_COUNT:
+        if not isinstance(files, list):
             return super().read(data, what)
+        if len(files) > FILE_COUNT:
+            raise TooLarge(f"{len(files)} files are too many: {FILE_COUNT} is the most.", field="files")
         try:
             found = [SnapshotFile.read(file, what) for file in files]
         except BadInput as error:

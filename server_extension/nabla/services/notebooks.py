@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from nabla import parameters
 from nabla.errors import BadInput, did_you_mean
+from nabla.integrations.objects import uncollected
 from nabla.runner import kernelspecs
 from nabla.schema import NotebookSummary
 
@@ -16,14 +16,10 @@ def kernels() -> list[str]:
     return sorted(kernelspecs.installed())
 
 
-def read(raw: bytes, path: str) -> dict[str, Any]:
-    """Return a notebook's JSON; `BadInput` with one sentence when it is none."""
-    return parameters.check_notebook(raw, path)
-
-
 async def summary(raw: bytes, path: str) -> NotebookSummary:
-    """Return what a run form needs to know of a notebook."""
-    return await asyncio.to_thread(lambda: parameters.summary(path, read(raw, path)))
+    """Return what a run form needs to know of a notebook; `BadInput` with one sentence when it is none."""
+    with uncollected():
+        return await asyncio.to_thread(lambda: parameters.summary(path, parameters.check_notebook(raw, path)))
 
 
 async def check_kernel(name: str, path: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -132,8 +131,7 @@ class Runs:
         check(actor, "run", run)
         path = run.spec.notebook
         raw = await self._snapshots.read(actor, run.snapshot or "", path)
-        notebook = await asyncio.to_thread(notebooks.read, raw, path)
-        summary = await asyncio.to_thread(parameters.summary, path, notebook)
+        summary = await notebooks.summary(raw, path)
         run.spec.parameters = parameters.check(summary, run.spec.parameters)
         await notebooks.check_kernel(run.spec.kernel or summary.kernel, path)
         run.spec.instance = instances.find(self._catalogue(), run.spec.instance).name
