@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,10 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code."""
-    sys.exit(outcome(arguments))
+    code = outcome(arguments)
+    # The interpreter's last collection of all that was imported would take 0.2 s, and frees nothing we need.
+    gc.freeze()
+    sys.exit(code)
 
 
 def outcome(arguments: Sequence[str] | None = None) -> int:

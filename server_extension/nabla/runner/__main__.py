@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
-import os
 import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from nabla.errors import BadInput, NablaError
 from nabla.runner.cancel import Cancel
@@ -124,12 +124,8 @@ def _leave(number: int, frame: FrameType | None) -> None:
     raise SystemExit(130)
 
 
-def leave_at_once(code: int) -> NoReturn:
-    """Exit without taking the interpreter apart: whoever waits for the end of a run waits for that too."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    leave_at_once(main(sys.argv[1:]))
+    done = main(sys.argv[1:])
+    # Whoever waits for the end of a run would wait for the interpreter's last collection too.
+    gc.freeze()
+    sys.exit(done)
