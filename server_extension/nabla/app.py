@@ -94,6 +94,7 @@ class Nabla(LoggingConfigurable):
         from nabla.integrations.objects import Objects
         from nabla.reconciler import Reconciler
         from nabla.services.changes import Changes
+        from nabla.services.in_place import InPlaceRuns
         from nabla.services.project_steps import ProjectSteps
         from nabla.services.projects import Projects
         from nabla.services.run_steps import RunSteps
@@ -124,11 +125,14 @@ class Nabla(LoggingConfigurable):
             catalogue=self.instances,
             put=put,
         )
+        known: dict[str, Any] = {"teams": self.teams, "projects": self.projects, "put": put}
+        self.in_place = InPlaceRuns(home / "in_place", self.store, owner=self.owner, **known)
         self._run_steps = RunSteps(self.store, self.backend, self.admission, self.instances)
         project_steps = ProjectSteps(self.store, self.backend, put)
         self.reconciler.register("run", self._run_steps.step, self._run_steps.unfinished)
         self.reconciler.register("project", project_steps.step, project_steps.unfinished)
         if self.drive:
+            await self.in_place.enter_all()
             await self.backend.open()
             await self.reconciler.start()
 

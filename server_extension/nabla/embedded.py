@@ -101,6 +101,7 @@ def announce(nabla: Nabla, url: str = "") -> None:
         "pid": os.getpid(),
         "version": __version__,
         "mode": nabla.mode,
+        "who": nabla.who,
     }
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

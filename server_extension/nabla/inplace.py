@@ -11,23 +11,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from nabla.app import Nabla
-    from nabla.embedded import Embedded
-    from nabla.schema import GitState, Run
+from nabla.client.find import PASSING as WHO
+from nabla.errors import NablaError
 
-LEASE_PATIENCE = 20.0
-"""Seconds to wait for the lease of a home that another short command holds, before a run goes unrecorded."""
+if TYPE_CHECKING:
+    from nabla.embedded import Embedded
+
+NOTES = "in_place"
+"""Folder of the home with a note of each run in place that has no row yet."""
+PAUSE = 0.1
 
 
 @dataclass
 class InPlace:
     """A run of this process: its folder below the home, and its row in the store.
 
-    `begin` returns at once: a thread opens the store, takes the home's lease, adds the row and serves the
-    socket, while the kernel boots. `end` finishes the row; `problem` then
-    says why a run could not be recorded. The folder looks like any workload's, so that
-    whoever serves the home next sees what became of a command that was killed.
+    `begin` leaves a note and returns: a thread opens the store, takes the home's lease, adds the row and
+    serves the socket, while the kernel boots. `end` finishes the row; `problem` then says why a run could not
+    be recorded. While another command holds the lease the note stays, and whoever serves the home next makes
+    the row of it. The folder looks like any workload's, so that they see what became of a command that was
+    killed.
     """
 
     home: Path
@@ -38,7 +41,7 @@ class InPlace:
     output: Path
     problem: str = ""
     _brain: Embedded | None = field(default=None, repr=False)
-    _row: Run | None = field(default=None, repr=False)
+    _over: threading.Event = field(default_factory=threading.Event, repr=False)
     _thread: threading.Thread | None = field(default=None, repr=False)
 
     @property
@@ -48,85 +51,73 @@ class InPlace:
 
     def begin(self) -> None:
         """Make the folder, say which process works there, and start to record."""
+        try:
+            self._leave_note()
+        except OSError as error:
+            self.problem = f"{self.home} cannot be written ({error.strerror})."
+            return
+        self._thread = threading.Thread(target=self._record, name="nabla-record", daemon=True)
+        self._thread.start()
+
+    def _leave_note(self) -> None:
         self.job.mkdir(parents=True, mode=0o700, exist_ok=True)
         started = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._began = datetime.now(UTC)
         said = {"pid": os.getpid(), "start_time": int(started), "boot": boot}
-        self._write("supervisor.json", {**said, "started": self._began.timestamp()})
-        self._thread = threading.Thread(target=self._record, name="nabla-record", daemon=True)
-        self._thread.start()
+        _write(self.job.parent / "supervisor.json", {**said, "started": self._began.timestamp()})
+        note = {"run": self.run, "name": self.name, "spec": self.spec, "started": self._began.timestamp()}
+        (self.home / NOTES).mkdir(mode=0o700, exist_ok=True)
+        note |= {"folder": str(self.folder), "output": str(self.output)}
+        _write(self.home / NOTES / f"{self.run}.json", note)
 
     def end(self, result: Any) -> None:
         """Write what became of it (`state`, `failure`, `peak_memory` of a runner's result) and let go."""
+        if self._thread is None:
+            return
         code = {"Succeeded": 0, "Canceled": 130}.get(result.state, 1)
         said = {"exit_code": code, "signal": None, "started": self._began.timestamp()}
         said |= {"finished": time.time(), "peak_memory": result.peak_memory}
-        self._write("exit.json", {**said, "out_of_memory": False, "stopped": result.state == "Canceled"})
-        if self._thread is not None:
-            self._thread.join()
+        stopped = result.state == "Canceled"
+        try:
+            _write(self.job.parent / "exit.json", {**said, "out_of_memory": False, "stopped": stopped})
+        except OSError as error:
+            self.problem = f"{self.home} cannot be written ({error.strerror})."
+        self._over.set()
+        self._thread.join()
         if self._brain is not None:
-            if self._row is not None:
-                self._brain.call(self._brain.nabla.finish_run(self.run))
+            if not self.problem:
+                self._finish(self._brain)
             self._brain.stop()
+
+    def _finish(self, brain: Embedded) -> None:
+        try:
+            brain.call(brain.nabla.finish_run(self.run))
+        except NablaError as error:
+            self.problem = error.message
 
     def _record(self) -> None:
         from nabla.embedded import Embedded
-        from nabla.errors import Conflict, NablaError
+        from nabla.errors import Conflict
 
-        end = time.monotonic() + LEASE_PATIENCE
         while self._brain is None:
-            brain = Embedded(self.home, f"nabla run {self.name}")
+            brain = Embedded(self.home, f"{WHO} {self.name}")
             try:
                 brain.start()
                 self._brain = brain
-            except Conflict as error:
-                self.problem = error.message
-                if time.monotonic() > end:
+            except Conflict:
+                if self._over.wait(PAUSE):
                     return
-                time.sleep(0.1)
             except NablaError as error:
                 self.problem = error.message
                 return
         try:
-            self._row = self._brain.call(self._add(self._brain.nabla))
-            self.problem = ""
+            self._brain.call(self._brain.nabla.in_place.enter(self.run))
         except NablaError as error:
             self.problem = error.message
 
-    async def _add(self, nabla: Nabla) -> Run:
-        import asyncio
 
-        from nabla.packing import git_state
-        from nabla.schema import Run, RunSpec
-        from nabla.states import RunState
-
-        actor = await nabla.teams.actor(nabla.owner, "local", admin=True)
-        project = await nabla.projects.default(actor)
-        git: GitState | None = await asyncio.to_thread(git_state, self.folder)
-        runs = nabla.store.collection(Run)
-        row = Run(
-            id=self.run,
-            team=project.team,
-            project=project.id,
-            owner=actor.user,
-            name=self.name,
-            number=await runs.next_number(project.team, project.id, self.name),
-            spec=RunSpec.read(self.spec),
-            state=RunState.RUNNING,
-            started=self._began,
-            origin="cli",
-            workload=f"{self.run}-1",
-            git=git,
-            folder=str(self.folder),
-            output=str(self.output),
-        )
-        added = await runs.add(row)
-        nabla.reconciler.put("run", added.id)
-        return added
-
-    def _write(self, name: str, value: dict[str, Any]) -> None:
-        target = self.job.parent / name
-        new = target.with_name(f".{name}")
-        new.write_text(json.dumps(value))
-        new.replace(target)
+def _write(target: Path, value: dict[str, Any]) -> None:
+    new = target.with_name(f".{target.name}")
+    new.write_text(json.dumps(value))
+    new.replace(target)

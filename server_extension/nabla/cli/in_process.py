@@ -25,7 +25,8 @@ def run_in_process(request: Request) -> None:
     """Run a notebook here and say how it ended; exits with the runner's code when it did not succeed."""
     _refuse_service_options(request)
     record = _record(request)
-    served = find(home=record.home) is not None
+    service = find(home=record.home)
+    served = service is not None and not service.passing
     from nabla.runner import execute
 
     with Progress(log_output=request.log_output, quiet=not request.progress) as progress:

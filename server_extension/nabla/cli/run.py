@@ -97,7 +97,8 @@ def run(in_process: bool, **given: Any) -> None:
 def _service() -> Service | None:
     from nabla.client.find import find
 
-    return find()
+    found = find()
+    return None if found is None or found.passing else found
 
 
 def _check(request: Request, *, remote: bool) -> None:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from nabla.errors import BadInput
 
+PASSING = "nabla run"
+"""What begins the name of a brain that ends with one run in place."""
 SOCKET_PATH_BYTES = 100
 """The kernel takes 107; a longer path is reached through the descriptor of its folder."""
 
@@ -28,6 +30,12 @@ class Service:
     page: str = ""
     pid: int | None = None
     mode: str = ""
+    who: str = ""
+
+    @property
+    def passing(self) -> bool:
+        """Tell whether it ends with the run of another command, so that no work can be left to it."""
+        return self.who.startswith(PASSING)
 
     @property
     def place(self) -> str:
@@ -112,13 +120,14 @@ def _left_in(home: Path, key: str) -> Service | None:
     try:
         left = json.loads((home / "service.json").read_bytes())
         pid, mode, page = int(left["pid"]), str(left.get("mode", "")), str(left.get("url") or "")
+        who = str(left.get("who", ""))
         path = Path(left.get("socket") or home / "service.sock")
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if not _alive(pid):
         return None
     if _answers(path):
-        return Service(socket_root(mode), str(home), socket=path, page=page, pid=pid, mode=mode)
+        return Service(socket_root(mode), str(home), socket=path, page=page, pid=pid, mode=mode, who=who)
     if page and key:
         return Service(api_root(page), str(home), key=key, page=page, pid=pid, mode=mode)
     return None

@@ -137,7 +137,8 @@ class RunSteps:
             stored.environment = said.environment if said else None
 
         await self._runs.change(run.id, apply)
-        reason = run.reason if state == RunState.CANCELED else failure.reason if failure else ""
+        canceled = run.reason or ("`nabla run` was interrupted" if run.folder else "")
+        reason = canceled if state == RunState.CANCELED else failure.reason if failure else ""
         await self._end(run, state, reason, failure)
 
     async def _end(self, run: Run, state: RunState, reason: str, failure: RunFailure | None = None) -> None:
@@ -214,7 +215,7 @@ def _verdict(
             cell=at,
         )
     if said is not None and said.state in {"Succeeded", "Failed", "Canceled"}:
-        if said.state == "Canceled" and run.target != RunState.CANCELED:
+        if said.state == "Canceled" and run.target != RunState.CANCELED and not run.folder:
             return RunState.FAILED, RunFailure(reason="Something outside Nabla ended its process.")
         return RunState(said.state), said.failure
     if run.target == RunState.CANCELED:
