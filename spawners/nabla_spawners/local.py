@@ -83,6 +83,10 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
             "SHELL": os.environ.get("SHELL") or "/bin/sh",
             "JUPYTER_PREFER_ENV_PATH": "1",
             "NABLA_API_KEY": self.api_token,
+            # What a server that many share should not ask each of them, such as news from outside.
+            "JUPYTER_CONFIG_PATH": os.pathsep.join(
+                filter(None, [env.get("JUPYTER_CONFIG_PATH"), str(Path(__file__).parent / "jupyter")])
+            ),
         }
         return env
 
@@ -128,7 +132,7 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""
-        own = ["--LabApp.news_url=None"]
+        own: list[str] = []
         # Root inside the walls has no capabilities; Jupyter refuses root unless told.
         if os.geteuid() == 0:
             own.append("--allow-root")

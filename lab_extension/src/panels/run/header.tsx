@@ -190,7 +190,7 @@ export function RunHeader(props: RunProps) {
     { id: 'environment', label: trans.__('Environment') }
   ];
   return (
-    <div className="nabla-RunHeader" data-nabla="run-page" data-id={run.id}>
+    <div className="nabla-RunHeader" data-nabla="run-header">
       <header className="nabla-Head">
         <div>
           <h1>

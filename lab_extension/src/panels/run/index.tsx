@@ -32,6 +32,8 @@ export class RunWidget extends Panel {
     const { trans } = _core;
     this.addClass('nabla-Widget');
     this.addClass('nabla-Run');
+    this.node.dataset.nabla = 'run-page';
+    this.node.dataset.id = id;
     const model = _core.run(id);
     const view = new RunView();
     this._model = model;
