@@ -6,6 +6,8 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).parent / "node/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
 
+PRELOAD = Path(__file__).parent / "broken-answers.cjs"
+
 
 def node() -> str:
     """Return the path of the bundled Node.js."""

@@ -6,7 +6,7 @@ import os
 import sys
 
 from nabla_hub.processes import die_with_parent
-from nabla_hub.proxy import SCRIPT, node
+from nabla_hub.proxy import PRELOAD, SCRIPT, node
 
 
 def main() -> None:
@@ -15,7 +15,8 @@ def main() -> None:
     die_with_parent(os.getppid())
     program = node()
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
-    os.execv(program, [program, f"--max-old-space-size={memory}", str(SCRIPT), *options])  # noqa: S606
+    how = [f"--max-old-space-size={memory}", f"--require={PRELOAD}"]
+    os.execv(program, [program, *how, str(SCRIPT), *options])  # noqa: S606
 
 
 main()

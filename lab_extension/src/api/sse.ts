@@ -20,6 +20,17 @@ function parse(block: string): ServerEvent | null {
   return data.length ? { event, data: data.join('\n') } : null;
 }
 
+/** The service says every 15 s that it is there: a stream that is silent for longer is a dead one. */
+const SILENCE = 40_000;
+
+function within<T>(promise: Promise<T>, limit: number): Promise<T> {
+  let timer = 0;
+  const late = new Promise<never>((_, reject) => {
+    timer = window.setTimeout(() => reject(new Error('silence')), limit);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 /**
  * Read events until the server closes the stream.
  *
@@ -31,7 +42,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
   let pending: string[] = [];
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await within(reader.read(), SILENCE);
       if (done) {
         return;
       }
