@@ -29,6 +29,7 @@ SAMPLE_SECONDS = 0.2
 SHUTDOWN_SECONDS = 5.0
 DEAF_SECONDS = 5.0
 STUCK_SECONDS = 1.0
+INSIST_SECONDS = 0.5
 PATH_LENGTH = 80
 BATCH = 1000
 TAIL = 4000
@@ -264,10 +265,14 @@ class Kernel:
             self._signal(signal.SIGINT)
 
     def begin_shutdown(self) -> None:
-        """Ask it to end, so that its own clean-up runs; do other work, then `close`."""
+        """Ask it to end, so that its own clean-up runs; do other work, then `close`.
+
+        An ipykernel that is asked on its control channel waits, one time in ten, 10 s for a thread that has
+        ended: that channel is for kernels which do not listen on the other.
+        """
         if self.exit is None:
             self.sample()
-            self.send("control", "shutdown_request", {"restart": False})
+            self.send("shell", "shutdown_request", {"restart": False})
 
     def kill(self) -> None:
         """End it and all it started, now."""
@@ -288,9 +293,13 @@ class Kernel:
         ipykernel waits long for children that are dead but that the notebook never asked after: we do not.
         """
         deadline, stuck, leaving = time.monotonic() + grace, time.monotonic() + STUCK_SECONDS, False
+        insist = time.monotonic() + INSIST_SECONDS
         while self._sockets and self.exit is None and time.monotonic() < deadline:
             messages = self.receive(min(SAMPLE_SECONDS, deadline - time.monotonic()))
             leaving = leaving or any(message.kind == "shutdown_reply" for _, message in messages)
+            if not leaving and time.monotonic() > insist:
+                self.send("control", "shutdown_request", {"restart": False})
+                insist = deadline
             if not leaving and time.monotonic() > stuck and memory.only_zombies(self._process.pid):
                 break
         self.kill()
