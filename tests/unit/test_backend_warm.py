@@ -121,6 +121,19 @@ async def test_a_warm_slot_becomes_the_workload(backend):
     assert json.loads((Path(backend.root) / "w-1" / "workload.json").read_text())["id"] == "w-1"
 
 
+async def test_a_slot_that_still_starts_is_given_no_work(tmp_path, isolation):
+    never = ["{python}", "-c", "import sys; sys.stdin.read()", "{job}"]
+    made = LocalBackend(root=str(tmp_path / "runs"), isolation=isolation, warm_command=never)
+    await made.open()
+    await until(lambda: len(made._pool.slots) == 1)
+    [slot] = made._pool.slots
+    await made.start(workload("w-1"))
+    assert made._pool.slots == [slot]
+    assert not (made.folder("w-1").parent / "handed").exists()
+    await ended(made, "w-1")
+    await made.close()
+
+
 async def test_a_used_slot_is_replaced(backend):
     [first] = slots(backend.root)
     await backend.start(workload("w-1"))
