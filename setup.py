@@ -120,6 +120,7 @@ setup(
             "pytest-asyncio>=1.0",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
+            "schemathesis>=4.10",
             "setuptools>=77",
             "types-PyYAML",
             "types-psutil",

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,15 @@ def processes(*words: str, env: str = "") -> list[int]:
 
 
 class Brain:
-    """A brain as a child process on a home, and a client of its socket."""
+    """A brain as a child process on a home, and a client of its socket.
 
-    def __init__(self, home: Path, **env: str) -> None:
-        self.home = home
+    `prefix` is what starts it elsewhere (in a mount namespace), where `seen` is the home as we see it.
+    """
+
+    def __init__(self, home: Path, prefix: Sequence[str] = (), seen: Path | None = None, **env: str) -> None:
+        self.home = seen or home
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "serve.py"), str(home)],
+            [*prefix, sys.executable, str(HERE / "serve.py"), str(home)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -62,7 +65,7 @@ class Brain:
             env=environment(home, **env),
         )
         self.api = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(home / "service.sock")),
+            transport=httpx.HTTPTransport(uds=str(self.home / "service.sock")),
             base_url="http://nabla/nabla/api/v1/",
             timeout=60,
         )
