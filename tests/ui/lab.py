@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -114,16 +115,20 @@ class Lab:
         expect(nabla(run, "run-state")).to_have_attribute("data-state", state, timeout=PATIENCE)
 
     def theme(self, name: str) -> None:
-        """Switch to `light` or `dark`."""
-        wanted = f"JupyterLab {name.title()}"
-        self.page.evaluate(
-            "name => window.jupyterapp && window.jupyterapp.commands.execute("
-            "'apputils:change-theme', {theme: name})",
-            wanted,
-        )
-        self.page.wait_for_function(
-            "light => document.body.dataset.jpThemeLight === light", arg=str(name == "light").lower()
-        )
+        """Switch to `light` or `dark`, as the settings editor would write it, and load the page anew."""
+        folder = self.files / ".jupyter/lab/user-settings/@jupyterlab/apputils-extension"
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = {"theme": f"JupyterLab {name.title()}", "adaptive-theme": False}
+        (folder / "themes.jupyterlab-settings").write_text(json.dumps(chosen))
+        self.page.reload()
+        self.ready()
+        light = "true" if name == "light" else "false"
+        self.page.locator(f"body[data-jp-theme-light={light}]").wait_for(state="attached")
+
+    @property
+    def files(self) -> Path:
+        """Return the folder of the admin's files."""
+        return self.house.home / "users" / self.house.owner
 
 
 @contextmanager

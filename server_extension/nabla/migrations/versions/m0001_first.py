@@ -63,6 +63,10 @@ def upgrade() -> None:
         sa.Column("name", sa.String, primary_key=True),
         sa.Column("value", sa.BigInteger, nullable=False),
     )
+    _create_search(dialect)
+
+
+def _create_search(dialect: str) -> None:
     if dialect == "sqlite":
         # `ascii` leaves every other letter alone: the words come folded and split by `nabla.store.words`.
         op.execute(

@@ -1,0 +1,94 @@
+"""Takes the pictures in docs/images anew: `make screenshots`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/hub"), str(ROOT / "tests/ui")]
+
+from house import House  # noqa: E402
+from lab import EXAMPLE, PASSWORD, PATIENCE, Lab, launch, nabla, visit, write_notebook  # noqa: E402
+from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+FOREVER = "import time\nprint('epoch 3 of 20', flush=True)\nwhile True: time.sleep(0.05)"
+
+
+def main() -> None:
+    """Start a house, live an hour in it, and take a picture at each step."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        house = House(Path(folder) / "home").start()
+        browser = launch(playwright)
+        try:
+            sign_in(browser, house)
+            with visit(browser, house) as lab:
+                lab.enter()
+                live(lab)
+                both_themes(lab)
+        finally:
+            browser.close()
+            house.stop()
+
+
+def sign_in(browser: Browser, house: House) -> None:
+    """Show the page behind the one-time link, and set a password there."""
+    with visit(browser, house, (1000, 700)) as lab:
+        lab.page.goto(house.link)
+        save(lab, "first-start")
+    house.browser().take(house.link, password=PASSWORD, next="/hub/home")
+    with visit(browser, house, (1000, 700)) as lab:
+        lab.page.goto(f"{house.url}/hub/login")
+        save(lab, "sign-in")
+
+
+def live(lab: Lab) -> None:
+    """Make a project, run the example, a run that fails and one that goes on."""
+    lab.sidebar()
+    save(lab, "empty")
+    lab.make_project("digits")
+    write_notebook(lab.house, "weekly/weekly-report.ipynb", "rows = 3", "rows / 0")
+    write_notebook(lab.house, "nightly/nightly-train.ipynb", "print('loaded')", FOREVER)
+    for path, state in (("weekly/weekly-report.ipynb", "Failed"), ("nightly/nightly-train.ipynb", "Running")):
+        lab.open_notebook(path)
+        run = lab.submit(lab.run_form())
+        lab.state(run, state)
+    expect(run.locator("[data-nabla=cell-1]")).to_contain_text("epoch 3 of 20\n", timeout=PATIENCE)
+    save(lab, "live")
+    lab.open_notebook(EXAMPLE)
+    form = lab.run_form()
+    save(lab, "form")
+    run = lab.submit(form, n_estimators="200")
+    lab.state(run, "Succeeded")
+
+
+def both_themes(lab: Lab) -> None:
+    """Show the finished run and the project's page in light and dark, and on a small screen."""
+    for theme, suffix in (("light", ""), ("dark", "-dark")):
+        lab.theme(theme)
+        lab.sidebar()
+        nabla(lab.page, "run-row").filter(has_text="train #1").first.click()
+        run = lab.shown("run-page")
+        figure = run.locator("[data-nabla^=cell-] img").last
+        expect(figure).to_be_attached()
+        figure.scroll_into_view_if_needed()
+        save(lab, f"run{suffix}")
+        nabla(lab.page, "open-project").click()
+        nabla(lab.shown("project-home"), "run-line").first.wait_for()
+        save(lab, f"project{suffix}")
+        lab.page.set_viewport_size({"width": 1000, "height": 700})
+        save(lab, f"project-small{suffix}")
+        lab.page.set_viewport_size({"width": 1400, "height": 900})
+
+
+def save(lab: Lab, name: str) -> None:
+    """Write one picture, once all animations have ended."""
+    lab.page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    print(f"docs/images/{name}.png")
+
+
+if __name__ == "__main__":
+    main()
