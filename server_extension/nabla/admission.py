@@ -64,7 +64,7 @@ class Admission:
         catalogue: Sequence[Instance],
         on_free: Callable[[str], object] | None = None,
     ) -> None:
-        """Start with all of `machine` free; `on_free` is told each id that is granted after it had to wait."""
+        """Start with all of `machine` free; `on_free` is told each id that is granted after a wait."""
         self._machine = machine
         self._catalogue = list(catalogue)
         self._on_free = on_free

@@ -54,11 +54,7 @@ def check_name(name: str, what: str = "name") -> str:
     if not name:
         raise BadInput(f"The {what} is empty: give it 1 to {NAME_LENGTH} characters.", field=what)
     if len(name) > NAME_LENGTH:
-        raise BadInput(
-            f"The {what} has {len(name)} characters: {NAME_LENGTH} is the most.", field=what
-        )
+        raise BadInput(f"The {what} has {len(name)} characters: {NAME_LENGTH} is the most.", field=what)
     if not _NAME.fullmatch(name) or name in {".", ".."}:
-        raise BadInput(
-            f"The {what} {name!r} has a slash or a control character: leave it out.", field=what
-        )
+        raise BadInput(f"The {what} {name!r} has a slash or a control character: leave it out.", field=what)
     return name

@@ -41,13 +41,8 @@ def upgrade() -> None:
         sa.Column("document", sa.Text, nullable=False),
     )
     op.create_index("documents_id", "documents", ["id"], unique=True)
-    op.create_index(
-        "documents_name",
-        "documents",
-        ["kind", "team", "project", "name"],
-        unique=True,
-        **where,
-    )
+    named = ["kind", "team", "project", "name"]
+    op.create_index("documents_name", "documents", named, unique=True, **where)
     for name, columns in PATHS.items():
         op.create_index(f"documents_{name}", "documents", list(columns))
     op.create_table(
