@@ -14,7 +14,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Float, Unicode, default
 
 from nabla.api.beside import SettingsHandler, SnapshotHandler
-from nabla.api.forward import ForwardHandler
+from nabla.api.forward import ForwardHandler, OpenForwardHandler
 from nabla.app import Nabla, default_home
 from nabla.embedded import leave, serve_socket
 from nabla.errors import Conflict, NablaError
@@ -62,6 +62,7 @@ class NablaExtension(ExtensionApp):
         self.handlers.append((r"/nabla/settings", SettingsHandler))
         self.handlers.append((r"/nabla/snapshot", SnapshotHandler))
         if not self.hub:
+            self.handlers.append((r"/nabla/(api/v1/(?:health|openapi\.json))", OpenForwardHandler))
             self.handlers.append((r"/nabla/(api/v1/.*)", ForwardHandler))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPHeaders, HTTPInputError
@@ -108,3 +109,14 @@ class ForwardHandler(APIHandler):
     def _piece(self, piece: bytes) -> None:
         self.write(piece)
         self.flush()
+
+
+class OpenForwardHandler(ForwardHandler):
+    """Passes on what is open to all: the health and the description of the API."""
+
+    @allow_unauthenticated
+    async def get(self, path: str) -> None:
+        """Pass the call on."""
+        await self._pass(path)
+
+    SUPPORTED_METHODS = ("GET",)
