@@ -1,7 +1,8 @@
 """A service in this process with a watch on its event loop, for a benchmark that gives it work from outside.
 
 `python _watched.py HOME SECONDS` serves until its standard input ends and then prints JSON: the longest stop
-of the loop, and where it stood each time that was longer than SECONDS.
+of the loop in code of its own (`longest`) and while it had nothing to do (`starved`: the machine or another
+thread had the processor), and where it stood each time that code took longer than SECONDS.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ class Watch:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, thread: int, slow: float) -> None:
         self.longest = 0.0
+        self.starved = 0.0
         self.places: Counter[str] = Counter()
         self._loop, self._thread, self._slow = loop, thread, slow
+        self._where = ""
+        self._worked = 0.0
         self._last = time.perf_counter()
         self._done = threading.Event()
         loop.call_soon_threadsafe(self._beat)
@@ -35,7 +39,16 @@ class Watch:
 
     def _beat(self) -> None:
         now = time.perf_counter()
-        self.longest = max(self.longest, now - self._last - BEAT)
+        late = now - self._last - BEAT
+        worked, self._worked = time.thread_time() - self._worked, time.thread_time()
+        # Where not even the watching thread had its turn, only what this thread computed itself is its fault.
+        if self._where.startswith("selectors.py") or (not self._where and worked < self._slow / 2):
+            self.starved = max(self.starved, late)
+        else:
+            self.longest = max(self.longest, late)
+            if late > self._slow:
+                self.places[self._where or "somewhere"] += 1
+        self._where = ""
         self._last = now
         if not self._done.is_set():
             self._loop.call_later(BEAT, self._beat)
@@ -49,7 +62,7 @@ class Watch:
                 frame = sys._current_frames()[self._thread]
                 stack = traceback.extract_stack(frame)[-4:]
                 where = " < ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in reversed(stack))
-                self.places[where] += 1
+                self._where = where
 
     def stop(self) -> None:
         """End it."""
@@ -67,7 +80,7 @@ def main() -> None:
     watch.stop()
     brain.stop()
     places = [f"{count} x {place}" for place, count in watch.places.most_common(8)]
-    print(json.dumps({"longest": watch.longest, "stops": sum(watch.places.values()), "places": places}))
+    print(json.dumps({"longest": watch.longest, "starved": watch.starved, "places": places}))
 
 
 async def _watch(slow: float) -> Watch:

@@ -303,6 +303,7 @@ def blocked(measure: Measure) -> None:
     found = json.loads(said.splitlines()[-1])
     what = f"event loop: longest stop while {count} notebooks run"
     measure.table.add(Line(what, found["longest"] * 1000, "ms", limit=SLOW_S * 1000))
+    measure.table.note(f"The loop with nothing to do was woken up to {found['starved'] * 1000:.0f} ms late.")
     for place in found["places"]:
         measure.table.note(f"The loop stood still: {place}")
 
