@@ -53,6 +53,14 @@ class ServiceIdentity(JupyterHubIdentityProvider):  # type: ignore[misc]
             )
         return user
 
+    async def still_in(self, handler: RequestHandler) -> bool:
+        """Tell whether the token of an open stream still speaks for the one who opened it."""
+        try:
+            model = await self.hub_auth.user_for_token(self.hub_auth.get_token(handler), sync=False)
+        except HTTPError:  # the hub does not answer: whoever streams opens it again
+            return False
+        return bool(model) and model["name"] == handler.current_user.hub_user["name"]
+
     def actor(self, handler: RequestHandler) -> dict[str, Any]:
         """Return `user`, `admin`, `scopes` and `kind` of the caller whom `get_user` let in.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 from http.client import responses
@@ -27,6 +28,8 @@ LIMIT = 200
 BODY = 1 << 20
 """Bytes of JSON that a handler takes unless it says more."""
 INLINE = 1 << 14
+RECHECK = 2.0
+"""Seconds after which it is asked again whether the caller of an open stream may still read it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class NablaHandler(APIHandler):
 
     rules: ClassVar[dict[str, Rule]] = {}
     actor: Actor
+    _asked = 0.0
 
     @property
     def nabla(self) -> Nabla:
@@ -75,12 +79,25 @@ class NablaHandler(APIHandler):
         await super().prepare()
         if self.current_user is None:
             raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
+        self._asked = time.monotonic()
         who = caller(self)
         self.actor = await self.nabla.teams.actor(who.user, who.kind, who.admin)
 
     def get_login_url(self) -> str:
         """Refuse instead of sending an API's caller to a page."""
         raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
+
+    def set_cors_headers(self) -> None:
+        """Let no page of another site read an answer: Jupyter lets all of them, once they have a token."""
+
+    async def still_in(self) -> bool:
+        """Tell whether the caller of an open stream may still read it; asked anew every `RECHECK` seconds."""
+        now = time.monotonic()
+        if now - self._asked < RECHECK:
+            return True
+        self._asked = now
+        ask = getattr(self.identity_provider, "still_in", None)
+        return ask is None or is_unix_peer(self) or bool(await ask(self))
 
     async def body(self, cls: type[Any], most: int = BODY) -> Any:
         """Return the request's body as `cls`; `BadInput` names the field that is wrong.

@@ -101,6 +101,8 @@ class EventsHandler(NablaHandler):
         self.begin_stream()
         try:
             async for offset, line in Tail(self.nabla, found, after).lines():
+                if not await self.still_in():
+                    return
                 await write_event(self, line, id=str(offset))
         except StreamClosedError:
             return
@@ -117,6 +119,8 @@ class LogHandler(NablaHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         try:
             async for text in self.nabla.backend.logs(found.workload, follow=bool(self.flag("follow"))):
+                if not await self.still_in():
+                    return
                 self.write(text)
                 await self.flush()
         except StreamClosedError:
@@ -163,7 +167,7 @@ class FileHandler(NablaHandler):
         """Send the file as an attachment, never as a page."""
         found = await self.nabla.runs.get(self.actor, run)
         folder = self.nabla.backend.folder(found.workload)
-        file = await asyncio.to_thread(run_folder.open_plain, folder / "work", path)
+        file = await asyncio.to_thread(run_folder.open_plain, folder, f"work/{path}")
         await send_file(self, file, path.rpartition("/")[2], "application/octet-stream")
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from nabla.services.changes import Subscription
 
 PIECE = 1 << 18
-LINE = 64 << 20
-"""Bytes of the longest event that is passed on."""
 LOOK = 0.05
 """Seconds between two looks at a log that does not grow."""
 BEAT = 15.0
@@ -46,6 +44,8 @@ class Tail:
         self._run = run
         self.offset = after
         self.ended = False
+        self._begun: list[bytes] = []
+        """The pieces of a line whose end is not written yet: they are not read again at each look."""
 
     async def lines(self) -> AsyncIterator[tuple[int, str]]:
         """Yield `(offset of the line's end, line)` until the run's last event."""
@@ -61,17 +61,22 @@ class Tail:
                 await asyncio.sleep(LOOK)
 
     async def new(self) -> AsyncIterator[tuple[int, str]]:
-        """Yield the whole lines that there are now."""
-        rest = b""
-        while piece := await asyncio.to_thread(self._read, self.offset + len(rest)):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
+        """Yield the whole lines that there are now; one that is too long ends all that can be told."""
+        held = sum(map(len, self._begun))
+        while piece := await asyncio.to_thread(self._read, self.offset + held):
+            head, newline, tail = piece.rpartition(b"\n")
+            whole = b"".join([*self._begun, head]).split(b"\n") if newline else []
+            self._begun = [tail] if newline else [*self._begun, piece]
+            for line in whole:
                 self.offset += len(line) + 1
-                text = line.decode("utf-8", "replace")
+                # A bare carriage return would end a line of the event stream, too.
+                text = line.decode("utf-8", "replace").replace("\r", " ")
                 if text:
                     self.ended = self.ended or text.startswith('{"type": "end"') or _is_end(text)
                     yield self.offset, text
-            if len(rest) > LINE:
+            held = len(tail) if newline else held + len(piece)
+            if held > run_folder.LONGEST:
+                self.ended = True
                 return
 
     def _read(self, offset: int) -> bytes:
@@ -125,10 +130,12 @@ class StreamHandler(NablaHandler):
 
     async def _pump(self, tails: dict[str, Tail], subscription: Subscription) -> None:
         quiet = 0.0
-        while not self.request.connection.stream.closed():  # type: ignore[union-attr]
+        while not self.request.connection.stream.closed() and await self.still_in():  # type: ignore[union-attr]
             sent = await self._send_changes(subscription)
             for run, tail in tails.items():
                 async for offset, line in tail.new():
+                    if not await self.still_in():
+                        return
                     sent = True
                     data = f'{{"run": "{run}", "id": {offset}, "event": {line}}}'
                     await write_event(self, data, event="run")

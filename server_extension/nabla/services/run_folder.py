@@ -8,6 +8,8 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +18,12 @@ from nabla.integrations.objects import check_path
 from nabla.schema import Environment, Model, Progress, RunFailure
 
 SMALL = 4 << 20
+LONGEST = 64 << 20
+"""Bytes of the longest event that is taken."""
+REPLAYED = 512 << 20
+"""Bytes of an event log from which the service itself makes a notebook; what comes after is left out."""
+DEEPEST = 100
+"""Folders inside each other that are listed."""
 
 
 class Result(Model):
@@ -35,7 +43,7 @@ def open_plain(folder: Path, path: str) -> IO[bytes]:
     """
     parts = check_path(path).parts
     try:
-        here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         raise NotFound(f"There is no file {path!r}.") from None
     try:
@@ -59,7 +67,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any] | None:
     try:
         with open_plain(folder, name) as file:
             found = json.loads(file.read(SMALL))
-    except (NotFound, ValueError, OSError):
+    except (NotFound, ValueError, OSError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -84,12 +92,11 @@ def result(folder: Path) -> Result | None:
 
 def files(folder: Path, limit: int = 10_000) -> list[dict[str, Any]]:
     """Return `{path, size, modified}` of the regular files in `work/`, links left out."""
-    found: list[dict[str, Any]] = []
-    for entry in _walk(folder / "work", ""):
-        found.append(entry)
-        if len(found) >= limit:
-            break
-    return found
+    try:
+        work = os.open(folder / "work", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return []
+    return list(islice(_walk(work, ""), limit))
 
 
 def open_notebook(folder: Path) -> IO[bytes]:
@@ -103,24 +110,31 @@ def open_notebook(folder: Path) -> IO[bytes]:
         from nabla.runner.replay import replay
 
         with open_plain(folder, "events.jsonl") as log:
-            notebook = replay(log)
+            notebook = replay(_lines(log))
         if notebook is None:
             raise NotFound("The run has not begun: there is no notebook yet.") from None
-        return io.BytesIO(json.dumps(notebook, indent=1, ensure_ascii=False).encode())
+        return io.BytesIO(json.dumps(notebook, indent=1, ensure_ascii=False).encode(errors="replace"))
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[dict[str, Any]]:
+def _walk(folder: int, prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield what is below an open folder, and close it: a path could lead elsewhere by now."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        path = f"{prefix}{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), path + "/")
-        elif entry.is_file(follow_symlinks=False):
-            about = entry.stat(follow_symlinks=False)
-            yield {"path": path, "size": about.st_size, "modified": about.st_mtime}
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            with suppress(OSError):  # it may be gone, or closed to us
+                yield from _look(folder, name, prefix + name)
+    finally:
+        os.close(folder)
+
+
+def _look(folder: int, name: str, path: str) -> Iterator[dict[str, Any]]:
+    about = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISREG(about.st_mode):
+        yield {"path": path, "size": about.st_size, "modified": about.st_mtime}
+    elif stat.S_ISDIR(about.st_mode) and path.count("/") < DEEPEST:
+        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+        yield from _walk(inner, path + "/")
 
 
 def close_log(folder: Path, state: str, failure: RunFailure | None, seconds: float) -> None:
@@ -148,11 +162,20 @@ def _write_notebook(folder: Path) -> None:
     from nabla.runner.replay import replay
 
     with open_plain(folder, "events.jsonl") as log:
-        notebook = replay(log)
+        notebook = replay(_lines(log))
     if notebook is not None:
         new = folder.parent / ".output.ipynb"
-        new.write_text(json.dumps(notebook, indent=1, ensure_ascii=False))
-        new.replace(folder / "output.ipynb")
+        new.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), "utf-8", "replace")
+        with suppress(IsADirectoryError):  # what stands there is the workload's own doing
+            new.replace(folder / "output.ipynb")
+
+
+def _lines(log: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of an event log within bounds: all that it adds up to is held in memory."""
+    left = REPLAYED
+    while left > 0 and (line := log.readline(LONGEST)):
+        left -= len(line)
+        yield line
 
 
 def _has_end(folder: Path) -> bool:
@@ -162,5 +185,5 @@ def _has_end(folder: Path) -> bool:
         last = log.read(SMALL).rstrip(b"\n").rpartition(b"\n")[2]
     try:
         return bool(json.loads(last).get("type") == "end")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return False
