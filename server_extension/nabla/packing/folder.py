@@ -21,6 +21,8 @@ SILENT = frozenset({".git", ".ipynb_checkpoints", "__pycache__"})
 INSTALLED = frozenset({".venv", "node_modules"})
 REASONS = 200
 DEPTH = 100
+RULES = 1 << 20
+"""Characters of an ignore file that are read."""
 WALKED = 200_000
 """Files after which a folder that is too large is not even measured to its end."""
 
@@ -53,7 +55,11 @@ class _Rules:
 
 def _read_rules(file: Path, base: Path | str, name: str) -> _Rules | None:
     try:
-        lines = file.read_text(errors="surrogateescape").splitlines()
+        # A pipe of that name would keep us waiting, and a device has no end.
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), errors="surrogateescape") as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                return None
+            lines = opened.read(RULES).splitlines()
         return _Rules(str(base), GitIgnoreSpec.from_lines(lines), name)
     except (OSError, ValueError):
         return None

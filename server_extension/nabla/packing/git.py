@@ -16,20 +16,42 @@ TIMEOUT = 30.0
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:.*")
 
 # A configuration inside the folder must not make git start programs, and git must not write there.
-_SAFE = ["-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "-c", "core.quotePath=false"]
+_SAFE = [
+    *("-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "-c", "core.quotePath=false"),
+    *("-c", f"core.hooksPath={os.devnull}", "-c", "protocol.allow=never"),
+]
+_PROGRAMS = r"^filter\..*\.(clean|smudge|process|required)$"
 
 
 def _environment() -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    return kept | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    # A repository that fetches what it lacks when it is looked at would run what it names for that.
+    said = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    return kept | said | {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 
 
-def _git(folder: Path, *arguments: str) -> bytes | None:
+def _unfiltered(folder: Path) -> dict[str, str]:
+    """Return an environment without the filters that the repository itself names: each is a program.
+
+    Those of the person's own configuration (Git LFS, say) stay.
+    """
+    listed = _git(folder, "config", "--show-scope", "-z", "--get-regexp", _PROGRAMS) or b""
+    words = [os.fsdecode(word) for word in listed.split(b"\0")]
+    pairs = zip(words[::2], words[1::2], strict=False)
+    own = sorted({entry.partition("\n")[0] for scope, entry in pairs if scope not in {"system", "global"}})
+    env = _environment()
+    for number, key in enumerate(own):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = "false" if key.endswith(".required") else ""
+    return env | {"GIT_CONFIG_COUNT": str(len(own))}
+
+
+def _git(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> bytes | None:
     """Return what git prints, or None where git is missing, refuses, or takes too long."""
     try:
         answer = subprocess.run(
             ["git", *_SAFE, "-C", str(folder), *arguments],
-            env=_environment(),
+            env=env or _environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -88,7 +110,7 @@ def repository_of(folder: Path) -> Repository | None:
     return Repository(Path(top), (Path(exclude), Path(general)), tracked)
 
 
-def _diff(folder: Path) -> str:
+def _diff(folder: Path, env: dict[str, str]) -> str:
     """Return what differs from the commit inside `folder`, cut at `DIFF_BYTES`."""
     command = [
         "git",
@@ -99,12 +121,13 @@ def _diff(folder: Path) -> str:
         "--no-ext-diff",
         "--no-textconv",
         "--no-color",
+        "--ignore-submodules",
         "HEAD",
     ]
     try:
         with subprocess.Popen(
             [*command, "--", "."],
-            env=_environment(),
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -134,11 +157,12 @@ def git_state(folder: Path) -> GitState | None:
     if not commit:
         return None
     branch = _line(_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD"))
-    changes = _git(folder, "status", "--porcelain", "--ignore-submodules", "--", ".")
+    env = _unfiltered(folder)
+    changes = _git(folder, "status", "--porcelain", "--ignore-submodules", "--", ".", env=env)
     return GitState(
         commit=commit[:64],
         branch=branch[:1000],
         remote=_remote(folder, branch)[:2000],
         dirty=bool(changes),
-        diff=_diff(folder) if changes else "",
+        diff=_diff(folder, env) if changes else "",
     )
