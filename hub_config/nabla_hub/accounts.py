@@ -32,7 +32,10 @@ COST, BLOCK, LANES = 2**14, 8, 5
 
 @dataclass
 class Account:
-    """A person who may sign in (`active`) or asks to (`waiting`). No `password`: only links work."""
+    """A person who may sign in (`active`), asks to (`waiting`), or did once (`removed`).
+
+    No `password`: only links work. A removed name stays taken, because the files and runs of who had it do.
+    """
 
     name: str
     admin: bool = False
@@ -88,7 +91,7 @@ def hash_password(password: str) -> str:
 def matches(password: str, stored: str) -> bool:
     """Tell whether `password` is the stored one; takes as long when nothing is stored."""
     if not stored:
-        _scrypt(password[: PASSWORD_LENGTH[1]], b"0" * 16, COST, BLOCK, LANES)
+        _scrypt(password, b"0" * 16, COST, BLOCK, LANES)
         return False
     _, cost, block, lanes, salt, expected = stored.split("$")
     derived = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(lanes))
@@ -120,13 +123,15 @@ class Accounts:
         return self._read().accounts.get(name)
 
     def people(self) -> list[Account]:
-        """Return all accounts, those who wait first, then by name."""
-        return sorted(self._read().accounts.values(), key=lambda one: (one.state != "waiting", one.name))
+        """Return all accounts, those who wait first, those who are removed last, each by name."""
+        order = {"waiting": 0, "active": 1, "removed": 2}
+        return sorted(self._read().accounts.values(), key=lambda one: (order[one.state], one.name))
 
     def check(self, name: str, password: str) -> Account | None:
         """Return the active account that this name and password open, or None. Takes 0.1 s."""
         account = self.get(name)
-        right = matches(password, account.password if account else "")
+        longest = PASSWORD_LENGTH[1] + 1  # one more than any password has: it cannot become right
+        right = matches(password[:longest], account.password if account else "")
         return account if right and account and account.state == "active" else None
 
     def admin(self, name: str) -> Account:
@@ -182,14 +187,19 @@ class Accounts:
             return book.accounts[name]
 
     def approve(self, name: str) -> None:
-        """Let somebody in who waits."""
+        """Let somebody in who waits, or who was removed."""
         with self._change() as book:
             self._known(book, name).state = "active"
 
     def remove(self, name: str) -> None:
-        """Forget an account and the links that sign it in; nobody is no error."""
+        """End an account and the links that sign it in; nobody is no error.
+
+        Who never was let in is forgotten; the name of anybody else stays taken.
+        """
         with self._change() as book:
-            book.accounts.pop(name, None)
+            account = book.accounts.pop(name, None)
+            if account is not None and account.state != "waiting":
+                book.accounts[name] = Account(name, state="removed", created=account.created)
             book.links = {key: link for key, link in book.links.items() if name not in (link.name, link.by)}
 
     def set_password(self, name: str, password: str) -> None:

@@ -90,7 +90,9 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
             except NablaError as error:
                 raise HTTPError(error.status, error.message) from None
         name, password = data.get("username", "").lower(), data.get("password", "")
-        address = handler.request.remote_ip or ""
+        address = self.address(handler)
+        if not NAME.fullmatch(name):
+            name = "?"  # nobody's: it must not fill our memory
         wait = self.tries.wait(name, address)
         if wait > 0:
             minutes = math.ceil(wait / 60)
@@ -108,6 +110,16 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
         self.tries.succeeded(name, address)
         return account.name
 
+    def address(self, handler: RequestHandler) -> str:
+        """Return whom the outermost proxy that we trust saw; what callers say of themselves does not count.
+
+        Tornado believes `X-Real-Ip`, which our proxy passes on as it comes.
+        """
+        said = handler.request.headers.get("X-Forwarded-For", "").split(",")
+        hops = [hop.strip() for hop in said if hop.strip()]
+        unknown = [hop for hop in hops if hop not in self._trusted]
+        return (unknown or hops or [handler.request.remote_ip or ""])[-1]
+
     def delete_user(self, user: Any) -> None:
         """Forget the account of somebody whom an admin deleted."""
         super().delete_user(user)
@@ -117,6 +129,7 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
         """Return JupyterHub's pages and ours, and begin: the admin's link, the watch on the service."""
         from nabla_hub.pages import routes
 
+        self._trusted = set(app.trusted_downstream_ips)
         self._leave_link(app)
         self._watch = ServiceWatch(app)
         self._watch.start()

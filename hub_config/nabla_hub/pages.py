@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from jupyterhub import orm
 from jupyterhub.handlers import BaseHandler
 from tornado.httputil import url_concat
 from tornado.web import HTTPError, authenticated
@@ -52,6 +53,14 @@ class Page(BaseHandler):  # type: ignore[misc]
         )
         return host + url_concat(f"{self.hub.base_url}{path}", arguments)
 
+    def end_sessions(self, user: Any, kept: str | None = None) -> None:
+        """Sign a user out everywhere but in the session `kept`: pages of their servers lose their tokens."""
+        user.orm_user.cookie_id = orm.new_token()
+        for token in self.db.query(orm.APIToken).filter_by(user_id=user.id):
+            if token.session_id and token.session_id != kept:
+                self.db.delete(token)
+        self.db.commit()
+
     def require_admin(self) -> None:
         """Raise 403 unless an admin is signed in."""
         if not self.current_user.admin:
@@ -66,7 +75,7 @@ class LinkPage(Page):
         token = self.get_argument("token", "")
         link = self.accounts.link(token)
         if link is not None and not link.name:
-            self.redirect(url_concat(f"{self.hub.base_url}signup", {"invitation": token}))
+            self.redirect(url_concat(f"{self.hub.base_url}signup", {"token": token}))
             return
         account = self.accounts.get(link.name) if link else None
         if account is None and self.current_user:
@@ -91,6 +100,8 @@ class LinkPage(Page):
                 account = self.accounts.get(link.name)
                 await self.show("first.html", account=account, token=token, problem=error.message)
                 return
+            if known := self.find_user(link.name):
+                self.end_sessions(known)
         user = await self.login_user({"link": token}) if link and link.name else None
         if user is None:
             self.set_status(403)
@@ -118,20 +129,23 @@ class PasswordPage(Page):
         name = self.current_user.name
         account = self.accounts.get(name)
         old = self.get_body_argument("old", "", strip=False)
-        address = self.request.remote_ip or ""
+        address = self.sign_in.address(self)
         try:
             if account is not None and account.password:
                 if self.sign_in.tries.wait(name, address) > 0:
                     raise HTTPError(429, "Too many wrong passwords: try again later.")
+                self.sign_in.tries.failed(name, address)  # before the check, as at sign-in
                 if await asyncio.to_thread(self.accounts.check, name, old) is None:
-                    self.sign_in.tries.failed(name, address)
                     await self._show(problem="The old password is not right.", status=403)
                     return
+                self.sign_in.tries.succeeded(name, address)
             new = self.get_body_argument("password", "", strip=False)
             await asyncio.to_thread(self.accounts.set_password, name, new)
         except NablaError as error:
             await self._show(problem=error.message, status=error.status)
             return
+        self.end_sessions(self.current_user, kept=self.get_session_cookie())
+        self.set_login_cookie(self.current_user)
         await self._show(done=True)
 
     async def _show(self, problem: str = "", done: bool = False, status: int = 200) -> None:
@@ -152,7 +166,7 @@ class SignUpPage(Page):
         """Make the account: at once with an invitation, else waiting for the admin."""
         if not self.sign_in.many_people:
             raise HTTPError(403, self.sign_in.one_person())
-        address = self.request.remote_ip or ""
+        address = self.sign_in.address(self)
         if self.sign_in.tries.wait("", address) > 0:
             raise HTTPError(429, "Too many accounts were asked for from here: try again later.")
         name, password = (
@@ -161,9 +175,10 @@ class SignUpPage(Page):
         )
         try:
             account = await asyncio.to_thread(
-                self.accounts.sign_up, name, password, self.get_body_argument("invitation", "")
+                self.accounts.sign_up, name, password, self.get_body_argument("token", "")
             )
         except NablaError as error:
+            self.sign_in.tries.failed(f"sign-up from {address}", address)
             await self._show(problem=error.message, wanted=name, status=error.status)
             return
         if account.state == "waiting":
@@ -174,7 +189,7 @@ class SignUpPage(Page):
         self.redirect(f"{self.hub.base_url}spawn" if user else self.settings["login_url"])
 
     async def _show(self, problem: str = "", wanted: str = "", done: bool = False, status: int = 200) -> None:
-        invitation = self.get_argument("invitation", "")
+        invitation = self.get_argument("token", "")
         link = self.accounts.link(invitation) if invitation else None
         if invitation and (link is None or link.name) and not problem:
             problem, invitation = "This invitation was used already, or it is too old.", ""
@@ -213,7 +228,7 @@ class PeoplePage(Page):
                 await self._remove(name)
             elif action == "invite":
                 token = self.accounts.add_link("", minutes, by=self.current_user.name)
-                invitation = self.address("signup", invitation=token)
+                invitation = self.address("signup", token=token)
             elif action == "link" and self.accounts.get(name):
                 token = self.accounts.add_link(name, minutes, by=self.current_user.name)
                 invitation = self.address("first", token=token)
