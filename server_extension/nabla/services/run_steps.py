@@ -207,6 +207,11 @@ def _verdict(
 ) -> tuple[RunState, RunFailure | None]:
     """Return what became of a run, from what its backend and its runner say."""
     at = progress.cell
+    if said is not None and said.state in {"Succeeded", "Failed", "Canceled"}:
+        if said.state == "Canceled" and run.target != RunState.CANCELED and not run.folder:
+            return RunState.FAILED, RunFailure(reason="Something outside Nabla ended its process.")
+        return RunState(said.state), said.failure
+    # The runner knows more than its backend: only when it could not speak is this the reason.
     if status.out_of_memory:
         where = f" in cell {at + 1}" if at is not None else ""
         return RunState.FAILED, RunFailure(
@@ -214,10 +219,6 @@ def _verdict(
             "Choose an instance with more memory.",
             cell=at,
         )
-    if said is not None and said.state in {"Succeeded", "Failed", "Canceled"}:
-        if said.state == "Canceled" and run.target != RunState.CANCELED and not run.folder:
-            return RunState.FAILED, RunFailure(reason="Something outside Nabla ended its process.")
-        return RunState(said.state), said.failure
     if run.target == RunState.CANCELED:
         return RunState.CANCELED, None
     why = status.reason or (
