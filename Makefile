@@ -54,7 +54,7 @@ $(STAMPS)/node-modules: package.json package-lock.json | $(STAMPS)/node
 
 $(STAMPS)/panels: $(STAMPS)/node-modules $(PANEL_SOURCES)
 	@echo "Building the panels…"
-	@PATH="$(BIN):$$PATH" npm run --silent build:prod
+	@PATH="$(BIN):$$PATH" npm run --silent build:prod >$(STAMPS)/panels.log 2>&1 || { cat $(STAMPS)/panels.log >&2; exit 1; }
 	@touch $@
 
 # An editable install skips data_files, so what a wheel would have put there is linked by hand.

@@ -34,6 +34,27 @@ function joined(source: string | string[]): string {
   return Array.isArray(source) ? source.join('') : source;
 }
 
+/**
+ * An output as a kernel sends it: a notebook on disk keeps text as a list of lines, which JupyterLab's renderers
+ * put together with line breaks or commas of their own.
+ */
+function flat(output: IOutput): IOutput {
+  const made = { ...output };
+  if (made.output_type === 'stream') {
+    made.text = joined(made.text as string | string[]);
+  }
+  if (made.data) {
+    const data = made.data as PartialJSONObject;
+    made.data = Object.fromEntries(
+      Object.entries(data).map(([type, value]) => [
+        type,
+        type.endsWith('json') ? value : joined(value as string | string[])
+      ])
+    );
+  }
+  return made;
+}
+
 function cellOf(cell: ICell): LiveCell {
   const tags = (cell.metadata as { tags?: string[] }).tags ?? [];
   return {
@@ -86,7 +107,7 @@ export class Replay {
         state: finishedState(cell),
         count: (cell.execution_count as number | null | undefined) ?? null,
         seconds: told?.duration ?? null,
-        outputs: ((cell.outputs ?? []) as IOutput[]).slice()
+        outputs: ((cell.outputs ?? []) as IOutput[]).map(flat)
       };
     });
     this.current = null;

@@ -64,12 +64,12 @@ export function runDetail(run: Run, trans: TranslationBundle): string {
     return trans.__('%1 · place %2 of %3', withoutStop(waiting_for), place, length);
   }
   if (run.state === 'Running') {
-    const { done, total, cell } = run.progress;
+    const { done, total } = run.progress;
     if (!total) {
       return trans.__('starting the kernel');
     }
-    const current = cell === null ? done : Math.min(done + 1, total);
-    return trans.__('cell %1 of %2', current, total);
+    // A count, not a place: the log and failures number all cells of the notebook, these are those with code.
+    return trans.__('%1 of %2 cells done', done, total);
   }
   if (run.failure) {
     const { cell, ename, evalue, reason } = run.failure;

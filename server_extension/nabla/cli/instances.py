@@ -25,7 +25,7 @@ def list_(*, json: bool) -> None:
     rows = []
     for offer in found.offers:
         shape = offer.instance
-        gpus = f"{shape.gpus} x {shape.gpu_type} {size(shape.gpu_memory)}" if shape.gpus else ""
+        gpus = f"{shape.gpus} x {shape.gpu_type} {size(shape.gpu_memory)}" if shape.gpus else "0"
         mark = "default" if offer.default else ""
         rows.append(
             (shape.name, f"{shape.cpus:g}", size(shape.memory), gpus, f"{offer.free} of {offer.total}", mark)

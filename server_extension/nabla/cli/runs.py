@@ -95,14 +95,17 @@ def list_(
         found = client.runs.list(q=search, state=states, **query)
         shown = list(islice(found, limit))
         more = next(found, None) is not None
+        projects = {} if json else {id: client.projects.get(id).name for id in {r.project for r in shown}}
     if json:
         as_json(shown)
         return
     if not shown:
         click.echo("No runs. Start one with `nabla run NOTEBOOK`.", err=True)
         return
-    rows = [(r.id, f"{r.name} #{r.number}", r.state, _took(r), age(r.created)) for r in shown]
-    table(["ID", "RUN", "STATE", "TOOK", "CREATED"], rows, states=2)
+    rows = [
+        (r.id, f"{r.name} #{r.number}", r.state, _took(r), age(r.created), projects[r.project]) for r in shown
+    ]
+    table(["ID", "RUN", "STATE", "TOOK", "CREATED", "PROJECT"], rows, states=2)
     if more:
         click.echo(f"There are more: add --limit {limit * 2}.", err=True)
 

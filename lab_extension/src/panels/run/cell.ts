@@ -28,8 +28,7 @@ function element(tag: string, className: string, parent: HTMLElement): HTMLEleme
 
 /** An output short enough to show: of long text its end, which is where things happen. */
 function bounded(output: IOutput): { output: IOutput; cut: number } {
-  const text = output.text as string | string[] | undefined;
-  const whole = Array.isArray(text) ? text.join('') : text;
+  const whole = output.text as string | undefined;
   if (output.output_type !== 'stream' || !whole || whole.length <= MOST_TEXT) {
     return { output, cut: 0 };
   }

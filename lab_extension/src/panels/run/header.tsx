@@ -61,7 +61,7 @@ function Facts({ run, trans }: { run: Run; trans: TranslationBundle }) {
 }
 
 function Memory({ bytesUsed, trans }: { bytesUsed: number; trans: TranslationBundle }) {
-  const text = `${(bytesUsed / 1e6).toLocaleString(undefined, { maximumFractionDigits: 0 })} MB`;
+  const text = `${(bytesUsed / 1e6).toLocaleString(undefined, { maximumFractionDigits: 0 })}\u00a0MB`;
   return <span title={trans.__('The most memory that it used at once')}>{text}</span>;
 }
 
@@ -98,6 +98,15 @@ function Actions({ model, nav, trans, run }: RunProps & { run: Run }) {
           onClick={() => void model.cancel()}
         />
       )}
+      {/* Not at the end: where the form's Run was pressed, a second press must not meet it. */}
+      {isFinal(run.state) && (
+        <Button
+          name="run-delete"
+          icon={closeIcon}
+          label={trans.__('Delete')}
+          onClick={() => setAsking(true)}
+        />
+      )}
       <Button
         name="run-rerun"
         icon={refreshIcon}
@@ -114,14 +123,6 @@ function Actions({ model, nav, trans, run }: RunProps & { run: Run }) {
         disabled={!run.started}
         onClick={save}
       />
-      {isFinal(run.state) && (
-        <Button
-          name="run-delete"
-          icon={closeIcon}
-          label={trans.__('Delete')}
-          onClick={() => setAsking(true)}
-        />
-      )}
     </div>
   );
 }
