@@ -95,7 +95,8 @@ def list_(
         found = client.runs.list(q=search, state=states, **query)
         shown = list(islice(found, limit))
         more = next(found, None) is not None
-        projects = {} if json else {id: client.projects.get(id).name for id in {r.project for r in shown}}
+        ids = set() if json else {run.project for run in shown if run.project}
+        projects = {id: client.projects.get(id).name for id in ids}
     if json:
         as_json(shown)
         return
@@ -103,7 +104,8 @@ def list_(
         click.echo("No runs. Start one with `nabla run NOTEBOOK`.", err=True)
         return
     rows = [
-        (r.id, f"{r.name} #{r.number}", r.state, _took(r), age(r.created), projects[r.project]) for r in shown
+        (r.id, f"{r.name} #{r.number}", r.state, _took(r), age(r.created), projects.get(r.project or "", ""))
+        for r in shown
     ]
     table(["ID", "RUN", "STATE", "TOOK", "CREATED", "PROJECT"], rows, states=2)
     if more:
