@@ -299,7 +299,7 @@ def _end(hub: Hub) -> int:
     hub.stop()
     with contextlib.suppress(FileNotFoundError, ValueError):
         runs = json.loads(hub.folder.interrupted.read_text())
-        print(f"Interrupted {_named(runs)}; the next start offers to run again.", flush=True)
+        print(f"Interrupted {_named(runs)}. The next start asks whether to run it all again.", flush=True)
     print("Stopped.", flush=True)
     return 0
 
