@@ -66,10 +66,21 @@ def read_json(folder: Path, name: str) -> dict[str, Any] | None:
     """Return the object in a small JSON file, or None when there is none that can be read."""
     try:
         with open_plain(folder, name) as file:
-            found = json.loads(file.read(SMALL))
+            found = _storable(json.loads(file.read(SMALL)))
     except (NotFound, ValueError, OSError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _storable(value: Any) -> Any:
+    """Return what a workload wrote without what no database keeps: NUL, and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode().replace("\0", "?")
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return value
 
 
 def progress(folder: Path) -> Progress | None:
