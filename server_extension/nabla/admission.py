@@ -108,7 +108,7 @@ class Admission:
         """
         self._queue.pop(id, None)
         if id not in self._grants:
-            chosen = self._choose_gpus(instance) if gpus is None else tuple(gpus)
+            chosen = self._choose_gpus(instance, self._free()) if gpus is None else tuple(gpus)
             self._grants[id] = Grant(id, instance, team, name, chosen)
         return self._grants[id]
 
@@ -162,11 +162,10 @@ class Admission:
             need = _need(request.instance)
             if _fits(need, free):
                 del self._queue[request.id]
-                gpus = self._choose_gpus(request.instance)
-                self._grants[request.id] = Grant(
-                    request.id, request.instance, request.team, request.name, gpus
-                )
-                free = _less(free, need)
+                gpus = self._choose_gpus(request.instance, free)
+                grant = Grant(request.id, request.instance, request.team, request.name, gpus)
+                self._grants[request.id] = grant
+                free = _less(free, self._held(grant))
                 if request.id != asking and self._on_free:
                     self._on_free(request.id)
             elif not blocked:
@@ -176,20 +175,35 @@ class Admission:
     def _free(self) -> dict[str, int]:
         free = dict(self._capacity)
         for grant in self._grants.values():
-            free = _less(free, _need(grant.instance))
+            free = _less(free, self._held(grant))
         return free
+
+    def _held(self, grant: Grant) -> dict[str, int]:
+        """Return what a grant takes: of the kinds of GPU those it got, also where it asked for any."""
+        held = _need(grant.instance)
+        held.pop(f"gpus {grant.instance.gpu_type}", None)
+        for gpu in self._machine.gpus:
+            if gpu.id in grant.gpus:
+                held[f"gpus {gpu.name}"] = held.get(f"gpus {gpu.name}", 0) + 1
+        return held
 
     def _unclaimed(self) -> dict[str, int]:
         """Return what is free and not set aside for the first in the queue."""
         free = self._free()
         return _less(free, _need(self._ordered()[0].instance)) if self._queue else free
 
-    def _choose_gpus(self, instance: Instance) -> tuple[str, ...]:
+    def _choose_gpus(self, instance: Instance, free: Need) -> tuple[str, ...]:
+        """Return idle GPUs of the kind asked for, and none of a kind that is set aside."""
         held = {id for grant in self._grants.values() for id in grant.gpus}
-        fitting = [
-            gpu.id for gpu in self._machine.gpus if gpu.id not in held and instance.gpu_type in ("", gpu.name)
-        ]
-        return tuple(fitting[: instance.gpus])
+        left = dict(free)
+        chosen: list[str] = []
+        for gpu in self._machine.gpus:
+            kind = f"gpus {gpu.name}"
+            wanted = len(chosen) < instance.gpus and instance.gpu_type in ("", gpu.name)
+            if wanted and gpu.id not in held and left[kind] > 0:
+                left[kind] -= 1
+                chosen.append(gpu.id)
+        return tuple(chosen)
 
     def _check_size(self, instance: Instance) -> None:
         if _fits(_need(instance), self._capacity):
@@ -217,9 +231,9 @@ class Admission:
         if not short:
             return "What is free is kept for what came first"
         resource = next((r for r in ("gpus", "cpus", "memory") if r in short), short[0])
-        holders = [g for g in self._grants.values() if _need(g.instance).get(resource)]
+        holders = [g for g in self._grants.values() if self._held(g).get(resource)]
         total = self._capacity[resource]
-        used = sum(_need(g.instance)[resource] for g in holders)
+        used = sum(self._held(g)[resource] for g in holders)
         return f"{_amount(resource, used, total)} in use by {_holders(holders, request.team)}"
 
 

@@ -162,6 +162,14 @@ def test_a_gpu_is_given_to_one_at_a_time_and_of_the_type_asked_for(admission: Ad
     assert ask(admission, "g3", H200).gpus == ("GPU-1",)
 
 
+def test_a_gpu_given_to_who_takes_any_is_missing_from_its_kind(admission: Admission) -> None:
+    first, second = ask(admission, "a1", SHAPES[-1]), ask(admission, "a2", SHAPES[-1])
+    assert (first.gpus, second.gpus) == (("GPU-0",), ("GPU-1",))
+    assert ask(admission, "g1", H200).gpus == ("GPU-2",)
+    admission.release("a1")
+    assert ask(admission, "g2", H200).waiting_for == "2 of 2 H200 GPUs are in use by a2 #1 and g1 #1."
+
+
 def test_an_instance_larger_than_the_machine_is_refused_when_asked_for(admission: Admission) -> None:
     with pytest.raises(
         BadInput, match=r'"huge" is larger than this machine, which has 4 cores, 8.0 GiB of memory, 3 GPUs'
