@@ -34,6 +34,8 @@ export class ProjectsModel {
   }
 
   items: readonly Project[] = [];
+  /** Whether there are more than `items`. */
+  more = false;
   me: Me | null = null;
   error: string | null = null;
   ready = false;
@@ -61,6 +63,7 @@ export class ProjectsModel {
       ]);
       this.me = me;
       this.items = page.items;
+      this.more = Boolean(page.cursor);
       this.error = null;
       this.ready = true;
       if (this._currentId && !this.current) {

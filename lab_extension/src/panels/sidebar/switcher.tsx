@@ -46,7 +46,7 @@ export function Switcher(props: Props & { onOpen: (project: Project) => void }) 
           {trans.__('New')}
         </button>
       </div>
-      {current && mode === 'closed' && (
+      {current && mode !== 'new' && (
         <button
           type="button"
           className="nabla-Link"
@@ -69,7 +69,12 @@ function subtitle(projects: ProjectsModel, trans: TranslationBundle): string {
     return projects.current.archived ? trans.__('%1 · archived', team) : team;
   }
   const count = projects.items.length;
-  return projects.ready ? trans._n('%1 project', '%1 projects', count) : '\u00a0';
+  if (!projects.ready) {
+    return '\u00a0';
+  }
+  return projects.more
+    ? trans.__('More than %1 projects', count)
+    : trans._n('%1 project', '%1 projects', count);
 }
 
 /** One field: a name, Enter, and the project is there. */
