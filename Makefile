@@ -14,7 +14,7 @@ export npm_config_audit := false
 export npm_config_update_notifier := false
 
 PANEL_SOURCES := $(wildcard package.json tsconfig.json webpack.config.js) \
-	$(shell find lab_extension -type f -not -path '*/lib/*' -not -path '*/node_modules/*' 2>/dev/null)
+	$(shell find lab_extension -type f -not -path '*/lib/*' -not -path '*/test/*' -not -path '*/node_modules/*' 2>/dev/null)
 PANELS := $(if $(wildcard package-lock.json),$(STAMPS)/panels)
 PROXY := hub_config/nabla_hub/proxy
 
@@ -94,7 +94,7 @@ screenshots: install ## take the pictures in docs/images anew
 
 wheel: install ## build dist/nabla_hub-*.whl
 	@rm -rf build
-	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+	@$(BIN)/python -m build --quiet --wheel --no-isolation --outdir dist .
 
 lock: $(STAMPS)/node ## pin the newest npm packages anew (package-lock.json, the proxy's too)
 	@PATH="$(BIN):$$PATH" sh tools/lock . $(PROXY)
