@@ -140,7 +140,9 @@ class Nabla(LoggingConfigurable):
         made: dict[str, Any] = {"parent": self}
         make: type[Backend] = self.backend_class  # type: ignore[assignment]
         if "root" in make.class_trait_names():
-            made |= {"root": str(home / "runs"), "lay_out": self.objects.lay_out, "hide": [str(home)]}
+            # Of several people, each is to see as little of the owner's home as from their own server.
+            hide = [home, Path.home(), "/mnt", "/media"] if self.mode == "hub" else [home]
+            made |= {"root": str(home / "runs"), "lay_out": self.objects.lay_out, "hide": [*map(str, hide)]}
             made |= {} if self.mode == "hub" else {"warm": 0}
         return make(**made)
 
@@ -175,13 +177,10 @@ class Nabla(LoggingConfigurable):
 
     def offers(self, actor: Actor) -> Instances:
         """Return the instances, what is free, and who of the actor's teams waits."""
-        queue = [entry for entry in self.admission.queue() if entry.team in actor.teams]
+        queue = [waiting for waiting in self.admission.queue() if waiting.team in actor.teams]
         return Instances(
             offers=self.admission.offers(),
-            queue=[
-                Queued(id=entry.id, name=entry.name, instance=entry.instance, place=entry.place)
-                for entry in queue
-            ],
+            queue=[Queued(id=w.id, name=w.name, instance=w.instance, place=w.place) for w in queue],
         )
 
     def health(self) -> Health:

@@ -12,33 +12,43 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+from nabla import machine
+
 FRESH = ("/proc", "/dev", "/sys", "/run", "/tmp")  # noqa: S108 - made anew inside
 RESOLVER = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
 DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/fuse")
 BARE = ("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL")
+CLOSED = ("--unshare-user", "--disable-userns")
+"""Keeps a server from becoming root in a namespace of its own; bubblewrap has it since 0.8."""
+READ_ONLY = ("/proc/sys", "/proc/sysrq-trigger", "/proc/fs", "/proc/mtrr", "/proc/pressure", "/proc/acpi")
+"""What, under /proc, root may write without any capability; some of it makes the kernel run a program."""
+
+
+def works() -> bool:
+    """Tell whether bubblewrap is here and may make the walls that we ask of it."""
+    return flags() is not None
 
 
 @cache
-def works() -> bool:
-    """Tell whether bubblewrap is here and may make the walls that we ask of it."""
+def flags() -> tuple[str, ...] | None:
+    """Return the flags that bubblewrap takes here, the strictest that it can; None: it cannot be used."""
     program = shutil.which("bwrap")
     if program is None:
-        return False
-    trial = [
-        program,
-        *BARE,
-        "--ro-bind",
-        "/",
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        sys.executable,
-        "-c",
-        "",
-    ]
-    return subprocess.run(trial, check=False, capture_output=True, timeout=60).returncode == 0
+        return None
+    for found in ((*BARE, *CLOSED), BARE):
+        trial = [program, *found, "--ro-bind", "/", "/", *_kernel(), sys.executable, "-c", ""]
+        if subprocess.run(trial, check=False, capture_output=True, timeout=60).returncode == 0:
+            return found
+    return None
+
+
+def _kernel() -> list[str]:
+    """Return the mounts by which the kernel shows itself: a /proc of its own, none of it to be written."""
+    words = ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+    for path in READ_ONLY:
+        if Path(path).exists():
+            words += ["--ro-bind", path, path]
+    return words
 
 
 def needed() -> list[str]:
@@ -77,13 +87,13 @@ def walls(
     `hidden` folders are empty inside, but for what Python needs and the `readable` and `writable` ones.
     It is not tied to our death: a notebook server goes on when the hub is killed.
     """
-    words = ["bwrap", *BARE, "--tmpfs", "/"]
+    words = ["bwrap", *(flags() or BARE), "--tmpfs", "/"]
     for entry in sorted(Path("/").iterdir()):
         if entry.is_symlink():
             words += ["--symlink", str(entry.readlink()), str(entry)]
         elif str(entry) not in FRESH:
             words += ["--ro-bind", str(entry), str(entry)]
-    words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
+    words += _kernel()
     for device in sorted(str(found) for pattern in devices for found in Path("/").glob(pattern.lstrip("/"))):
         words += ["--dev-bind-try", device, device]
     words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]  # noqa: S108
@@ -96,9 +106,10 @@ def _layers(
     own: Path, hidden: Iterable[str | Path], readable: Iterable[str | Path], writable: Iterable[str | Path]
 ) -> list[str]:
     """Return the mounts from the outside in, so that what is kept inside something hidden is there."""
-    covered = {os.path.realpath(path) for path in hidden} - {"/"}
+    covered = {os.path.realpath(path) for path in [*hidden, *machine.closed()]} - {"/"}
     closed = {*covered, "/run", "/tmp"}  # noqa: S108
     steps = {path: ["--tmpfs", path] for path in covered if Path(path).is_dir()}
+    steps |= {path: ["--ro-bind", os.devnull, path] for path in covered if Path(path).is_file()}
     for path in [*needed(), *map(os.path.realpath, readable)]:
         if any(_below(path, folder) for folder in closed) and path not in covered:
             steps[str(path)] = ["--ro-bind", str(path), str(path)]

@@ -17,10 +17,11 @@ from typing import IO, Any
 
 import psutil
 from jupyterhub.spawner import LocalProcessSpawner
-from traitlets import Bool, Integer, List, Unicode, default
+from traitlets import Bool, Enum, Integer, List, Unicode, default
 
 from nabla_spawners.isolation import DEVICES, walls
 
+RUNTIME = "/tmp/jupyter"  # noqa: S108 - of the server's own, inside; short, as the path of a socket must be
 SAFE = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
 
@@ -55,6 +56,12 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
     devices = List(Unicode(), list(DEVICES), help="Patterns of device files that servers may use.").tag(
         config=True
     )
+    kernel_transport = Enum(
+        ["ipc", "tcp"],
+        "ipc",
+        help="What kernels of walled-off servers listen on: `tcp`, for kernels that know no other, lets "
+        "neighbours on this machine read their outputs.",
+    ).tag(config=True)
     stop_timeout = Integer(10, help="Seconds a server gets to end before it is killed.").tag(config=True)
 
     cmd: Any
@@ -128,7 +135,18 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
                 await asyncio.sleep(0.1)
                 continue
             writer.close()
+            if not await asyncio.to_thread(self._listens, port):
+                raise RuntimeError(f"Another program took port {port}: start the server again.")
             return
+
+    def _listens(self, port: int) -> bool:
+        """Tell whether it is our server that listens: what a neighbour serves there would get its cookies."""
+        for process in self._family():
+            with contextlib.suppress(psutil.Error):
+                for found in process.net_connections("tcp"):
+                    if found.status == psutil.CONN_LISTEN and found.laddr.port == port:
+                        return True
+        return False
 
     def get_args(self) -> list[str]:
         """Return the server's arguments."""
@@ -136,6 +154,9 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
         # Root inside the walls has no capabilities; Jupyter refuses root unless told.
         if os.geteuid() == 0:
             own.append("--allow-root")
+        # Whoever reaches the TCP port of a kernel reads all its outputs; a socket in a folder has walls.
+        if self.isolate and self.kernel_transport == "ipc":
+            own.append("--KernelManager.transport=ipc")
         return [*super().get_args(), *own]
 
     def seed(self) -> None:

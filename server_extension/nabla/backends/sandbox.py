@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nabla import machine
 from nabla.backends.base import Mount
 
 JOB = "/job"
@@ -64,7 +65,8 @@ def survey(hide: Iterable[str | Path]) -> Walls:
         for path in sorted(Path("/").iterdir())
         if str(path) not in OWN
     )
-    hidden = {os.path.realpath(Path(path).expanduser()) for path in [*hide, "/var/tmp"]}  # noqa: S108
+    hide = [*hide, "/var/tmp", *machine.closed()]  # noqa: S108
+    hidden = {os.path.realpath(Path(path).expanduser()) for path in hide}
     hidden = {path for path in hidden if Path(path).exists() and path != "/"}
     files = frozenset(path for path in hidden if not Path(path).is_dir())
     read_only = tuple(path for path in READ_ONLY if Path(path).exists())
