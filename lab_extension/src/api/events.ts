@@ -5,7 +5,13 @@ import type { RunFailure } from '../generated/api';
 /** One line of a run's event log (docs/developing/contracts.md, "events.jsonl"). */
 export type RunEvent = { time: number } & (
   | { type: 'start'; notebook: string; parameters: Record<string, unknown> }
-  | { type: 'kernel'; state: 'starting' | 'ready' | 'dead'; name: string; display_name?: string }
+  | {
+      type: 'kernel';
+      state: 'starting' | 'ready' | 'dead';
+      name: string;
+      display_name?: string;
+      language_info?: { name?: string };
+    }
   | { type: 'notebook'; metadata: PartialJSONObject; cells: ICell[] }
   | { type: 'cell_start'; index: number }
   | { type: 'output'; index: number; output: IOutput }

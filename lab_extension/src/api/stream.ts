@@ -135,11 +135,14 @@ export class PageStream implements IDisposable {
     } else if (event === 'resync') {
       this._resumed.emit();
     } else if (event === 'run') {
-      const message = JSON.parse(data) as RunMessage;
+      const message = parsed(data);
+      if (!message) {
+        return;
+      }
       for (const follower of this._followers.get(message.run) ?? []) {
         // What came before a reconnect may come again.
         if (message.id > follower.offset) {
-          follower.receive(message);
+          hand(follower, message);
         }
       }
     }
@@ -161,4 +164,25 @@ export class PageStream implements IDisposable {
   private _disposed = false;
   private _abort: AbortController | null = null;
   private _timer = 0;
+}
+
+/** A line of a run's log; null for one that makes no sense: whatever ran there may have written it. */
+function parsed(data: string): RunMessage | null {
+  try {
+    const message = JSON.parse(data) as RunMessage;
+    return typeof message.event === 'object' ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Hand on an event; one that a follower cannot take must not end the stream of the whole page. */
+function hand(follower: Follower, message: RunMessage): void {
+  try {
+    follower.receive(message);
+  } catch (error) {
+    if (!(error instanceof TypeError)) {
+      throw error;
+    }
+  }
 }

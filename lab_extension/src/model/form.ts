@@ -12,7 +12,7 @@ import type {
   Snapshot
 } from '../generated/api';
 import type { ProjectsModel } from './projects';
-import { parseField, writeField } from './values';
+import { ownText, parseField, writeField } from './values';
 
 /** What the form was opened for: a notebook of the user's server, or a run to be run again. */
 export type FormTarget = { path: string } | { rerun: string };
@@ -106,7 +106,7 @@ export class FormModel {
   }
 
   reset(field: Field): void {
-    this.set(field, writeField(field.parameter, field.parameter.default));
+    this.set(field, ownText(field.parameter));
   }
 
   update(
@@ -183,18 +183,16 @@ export class FormModel {
       .map(name => bareParameter(name));
     this.fields = [...known, ...unknown].map(parameter => {
       const { name } = parameter;
-      const value = name in given ? given[name] : parameter.default;
       const field = { parameter, text: '', value: undefined, changed: false, error: null };
-      field.text = writeField(parameter, value);
+      field.text = name in given ? writeField(parameter, given[name]) : ownText(parameter);
       this._check(field);
       return field;
     });
   }
 
   private _check(field: Field): void {
-    const initial = writeField(field.parameter, field.parameter.default);
     const parsed = parseField(field.parameter, field.text, this._trans);
-    field.changed = field.text !== initial;
+    field.changed = field.text !== ownText(field.parameter);
     field.error = field.changed && 'error' in parsed ? parsed.error : null;
     field.value = field.changed && 'value' in parsed ? parsed.value : undefined;
   }

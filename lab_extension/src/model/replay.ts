@@ -30,6 +30,9 @@ interface PapermillCell {
   status?: string;
 }
 
+/** The outputs that come whole; streams come piece by piece. */
+const SHOWN = ['display_data', 'execute_result', 'error'];
+
 function joined(source: string | string[]): string {
   return Array.isArray(source) ? source.join('') : source;
 }
@@ -55,12 +58,15 @@ function flat(output: IOutput): IOutput {
   return made;
 }
 
+function tagged(cell: ICell, tag: string): boolean {
+  return ((cell.metadata as { tags?: string[] }).tags ?? []).includes(tag);
+}
+
 function cellOf(cell: ICell): LiveCell {
-  const tags = (cell.metadata as { tags?: string[] }).tags ?? [];
   return {
     type: cell.cell_type,
     source: joined(cell.source),
-    injected: tags.includes('injected-parameters'),
+    injected: tagged(cell, 'injected-parameters'),
     state: 'waiting',
     count: null,
     since: null,
@@ -69,12 +75,11 @@ function cellOf(cell: ICell): LiveCell {
   };
 }
 
-/** The state that papermill's metadata, and the outputs, tell of a cell in a finished notebook. */
-function finishedState(cell: ICell): LiveCell['state'] {
+/** The state that papermill's metadata tell of a cell in a finished notebook, which `failed` or not. */
+function finishedState(cell: ICell, failed: boolean): LiveCell['state'] {
   const told = (cell.metadata as { papermill?: PapermillCell }).papermill;
-  const outputs = (cell.outputs ?? []) as IOutput[];
   if (told?.exception || told?.status === 'failed') {
-    return outputs.some(output => output.output_type === 'error') ? 'error' : 'canceled';
+    return failed ? 'error' : 'canceled';
   }
   return told?.status === 'completed' || cell.execution_count != null ? 'ok' : 'waiting';
 }
@@ -100,11 +105,14 @@ export class Replay {
   /** Show a finished notebook as it is on disk. */
   load(notebook: { cells: ICell[]; metadata: PartialJSONObject }): void {
     this._language(notebook.metadata);
-    this.cells = notebook.cells.map(cell => {
+    const whole = notebook.metadata.papermill as PapermillCell | undefined;
+    // The banners on a failure are not the run's cells: they would shift those that it numbers.
+    const cells = notebook.cells.filter(cell => !tagged(cell, 'papermill-error-cell-tag'));
+    this.cells = cells.map(cell => {
       const told = (cell.metadata as { papermill?: PapermillCell }).papermill;
       return {
         ...cellOf(cell),
-        state: finishedState(cell),
+        state: finishedState(cell, Boolean(whole?.exception)),
         count: (cell.execution_count as number | null | undefined) ?? null,
         seconds: told?.duration ?? null,
         outputs: ((cell.outputs ?? []) as IOutput[]).map(flat)
@@ -126,12 +134,15 @@ export class Replay {
         break;
       case 'kernel':
         this.kernel = { state: event.state, name: event.display_name ?? event.name };
+        this._told(event.language_info?.name);
         break;
       case 'cell_start':
         this._start(event.index, event.time * 1000);
         break;
       case 'output':
-        this._add(event.index, event.output);
+        if (SHOWN.includes(event.output.output_type)) {
+          this._add(event.index, event.output);
+        }
         break;
       case 'stream':
         this._add(event.index, {
@@ -150,7 +161,7 @@ export class Replay {
         this._end(event.index, event.status, event.execution_count, event.seconds);
         break;
       case 'end':
-        this._stopCurrent();
+        this._stopCurrent(event.state === 'Failed' ? 'error' : 'canceled');
         break;
       default:
         break;
@@ -161,6 +172,14 @@ export class Replay {
     const info = metadata.language_info as { name?: string } | undefined;
     const spec = metadata.kernelspec as { language?: string } | undefined;
     this.language = info?.name ?? spec?.language ?? 'python';
+  }
+
+  /** Take the language that the kernel says it speaks, where the notebook said nothing or another. */
+  private _told(language: string | undefined): void {
+    if (language && language !== this.language) {
+      this.language = language;
+      this._changed.emit({ kind: 'notebook' });
+    }
   }
 
   private _start(index: number, since: number): void {
@@ -188,16 +207,16 @@ export class Replay {
     this._changed.emit({ kind: 'state', index });
   }
 
-  private _stopCurrent(): void {
+  private _stopCurrent(status: CellStatus): void {
     const cell = this.current === null ? undefined : this.cells[this.current];
     if (cell && this.current !== null) {
-      this._end(this.current, 'canceled', cell.count, cell.seconds ?? 0);
+      this._end(this.current, status, cell.count, cell.seconds ?? 0);
     }
   }
 
   private _add(index: number, output: IOutput): void {
     const cell = this.cells[index];
-    if (!cell) {
+    if (cell?.type !== 'code') {
       return;
     }
     if (this._clearing.delete(index)) {
@@ -215,6 +234,10 @@ export class Replay {
       cell.outputs.push({ ...output });
     }
     this._changed.emit({ kind: 'add', index, output });
+    const id = displayId(output);
+    if (id) {
+      this._display(id, output.data as PartialJSONObject, output.metadata as PartialJSONObject);
+    }
   }
 
   private _clear(index: number, wait: boolean): void {
@@ -232,7 +255,9 @@ export class Replay {
 
   private _display(id: string, data: PartialJSONObject, metadata: PartialJSONObject): void {
     this.cells.forEach((cell, index) => {
-      const touched = cell.outputs.filter(output => displayId(output) === id);
+      const touched = cell.outputs.filter(
+        output => displayId(output) === id && output.data !== data
+      );
       if (touched.length) {
         for (const output of touched) {
           output.data = data;

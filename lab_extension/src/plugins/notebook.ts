@@ -1,4 +1,3 @@
-import '../../style/toolbar.css';
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
@@ -8,6 +7,10 @@ import { nablaIcon } from '../icon';
 import { CommandIDs } from '../tokens';
 
 const EXAMPLE = 'examples/digits/train.ipynb';
+
+// JupyterLab leaves no room between a button's icon and its label. Not in a style sheet: what loads one is larger
+// than the plugins, and would come before the first panel opens.
+const ROOM = `[data-command='${CommandIDs.runNotebook}'] .jp-ToolbarButtonComponent-label { margin-left: 4px; }`;
 
 /** "Run as workflow": in the tool bar of every notebook, the palette and the file browser. */
 export const notebookPlugin: JupyterFrontEndPlugin<void> = {
@@ -23,6 +26,9 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null,
     files: IDefaultFileBrowser | null
   ) => {
+    const style = document.createElement('style');
+    style.textContent = ROOM;
+    document.head.append(style);
     const trans = translator.load('nabla_hub');
     const label = trans.__('Run as Workflow');
     const openForm = (path: string): Promise<unknown> =>

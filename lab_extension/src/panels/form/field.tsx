@@ -1,6 +1,7 @@
 import { undoIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Field, FormModel } from '../../model/form';
+import { choiceTexts } from '../../model/values';
 import { initial, shown } from '../../ui/format';
 import { IconButton } from '../../ui/parts';
 
@@ -28,9 +29,9 @@ function Control({ field, form, trans }: Props) {
         value={text}
         onChange={event => set(event.target.value)}
       >
-        {parameter.choices.map(choice => (
-          <option key={JSON.stringify(choice)} value={JSON.stringify(choice)}>
-            {shown(choice)}
+        {choiceTexts(parameter).map(choice => (
+          <option key={choice} value={choice}>
+            {choice ? shown(JSON.parse(choice)) : initial(parameter)}
           </option>
         ))}
       </select>
