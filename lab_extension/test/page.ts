@@ -19,12 +19,17 @@ class Link {
     this._url = new URL(address, BASE);
   }
 
+  toString(): string {
+    return this.href;
+  }
+
   private _url = new URL(BASE);
 }
 
 /** The page as far as the models ask for it, since they run without one here. */
 class Page extends EventTarget {
   hidden = false;
+  readonly cookie = '';
   readonly body = { dataset: {} };
   readonly createElement = (): Link => new Link();
   readonly getElementById = (): null => null;

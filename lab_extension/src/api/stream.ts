@@ -170,7 +170,7 @@ export class PageStream implements IDisposable {
 function parsed(data: string): RunMessage | null {
   try {
     const message = JSON.parse(data) as RunMessage;
-    return typeof message.event === 'object' ? message : null;
+    return message.event instanceof Object ? message : null;
   } catch {
     return null;
   }
