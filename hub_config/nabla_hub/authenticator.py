@@ -44,6 +44,7 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
         super().__init__(**kwargs)
         self.accounts = Accounts(Path(self.accounts_file))
         self.tries = Tries()
+        self._trusted: set[str] = set()
 
     @default("username_pattern")
     def _default_username_pattern(self) -> str:

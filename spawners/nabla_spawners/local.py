@@ -95,6 +95,8 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
                 filter(None, [env.get("JUPYTER_CONFIG_PATH"), str(Path(__file__).parent / "jupyter")])
             ),
         }
+        if self.isolate:
+            env["JUPYTER_RUNTIME_DIR"] = RUNTIME
         return env
 
     async def start(self) -> Any:
