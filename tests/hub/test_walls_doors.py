@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from house import Browser, House, call, until
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from nabla.services.teams import Teams
 from nabla_hub.authenticator import NablaAuthenticator
@@ -184,7 +184,9 @@ class TestGuessing:
 
     async def test_a_name_that_is_none_is_not_kept(self, tmp_path: Path) -> None:
         door = NablaAuthenticator(accounts_file=str(tmp_path / "accounts.json"))
-        request = HTTPServerRequest(method="POST", uri="/hub/login", headers=HTTPHeaders())
+        request = HTTPServerRequest(
+            start_line=RequestStartLine("POST", "/hub/login", "HTTP/1.1"), headers=HTTPHeaders({"Host": "x"})
+        )
         asked = SimpleNamespace(request=request)
         assert await door.authenticate(asked, {"username": "x" * 1_000_000, "password": "y"}) is None
         assert sum(len(key) for _, key in door.tries._failures) < 100
