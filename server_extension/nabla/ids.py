@@ -39,6 +39,11 @@ def derived_id(kind: str, *parts: str) -> str:
     return PREFIXES[kind] + "".join(letters)
 
 
+def place_mark(runs: str) -> str:
+    """Return what tells the processes of one `runs/` folder (an absolute path) from those of another."""
+    return hashlib.sha256(runs.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
 def is_id(kind: str, text: str) -> bool:
     """Tell whether `text` has the form of an id of this noun."""
     return re.fullmatch(PREFIXES[kind] + "[0-9a-z]{13}", text) is not None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nabla.client.find import PASSING as WHO
 from nabla.errors import NablaError
+from nabla.ids import place_mark
 
 if TYPE_CHECKING:
     from nabla.embedded import Embedded
@@ -48,6 +49,12 @@ class InPlace:
     def job(self) -> Path:
         """Return the folder for the runner's event log and result."""
         return self.home / "runs" / f"{self.run}-1" / "job"
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Return what the environment of every process of this run must hold, so that none is left behind."""
+        runs = str(self.job.parents[1].absolute())
+        return {"NABLA_WORKLOAD_ID": f"{self.run}-1", "NABLA_WORKLOAD_PLACE": place_mark(runs)}
 
     def begin(self) -> None:
         """Make the folder, say which process works there, and start to record."""

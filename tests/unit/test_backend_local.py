@@ -96,9 +96,9 @@ async def backend(tmp_path, isolation) -> AsyncIterator[LocalBackend]:
     await made.close()
 
 
-def of_workload(id: str) -> set[int]:
+def of_workload(backend: LocalBackend, id: str) -> set[int]:
     """Return the processes that carry the mark of a workload."""
-    return set(Folder(Path("/nowhere") / id)._processes())
+    return set(Folder(Path(backend.root) / id)._processes())
 
 
 async def test_a_killed_service_leaves_its_work_running_and_the_next_adopts_it(backend, isolation):
@@ -122,7 +122,7 @@ async def test_processes_that_left_the_session_are_ended_too(backend, isolation,
         await backend.stop("w-1", grace=0.1)
     status = await ended(backend, "w-1")
     assert status.exit_code == (137 if how == "stop" else 4)
-    await until(lambda: not of_workload("w-1"))
+    await until(lambda: not of_workload(backend, "w-1"))
     if isolation == "none":
         assert start_time(int((backend.folder("w-1") / "escaped").read_text())) == 0
 
@@ -133,7 +133,7 @@ async def test_a_killed_supervisor_takes_all_of_its_work_along(backend):
     os.kill(backend._folder("w-1").supervisor(), signal.SIGKILL)
     status = await ended(backend, "w-1")
     assert (status.state, status.reason) == (WorkloadState.LOST, "its supervisor was killed")
-    assert not of_workload("w-1")
+    assert not of_workload(backend, "w-1")
 
 
 async def test_a_start_that_broke_before_the_supervisor_is_made_again(backend):
@@ -249,7 +249,7 @@ async def test_a_variable_is_in_no_list_of_processes(backend):
     lines = [
         path.read_bytes()
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if int(path.parent.name) in of_workload("w-1")
+        if int(path.parent.name) in of_workload(backend, "w-1")
     ]
     assert lines
     assert not any(b"very-secret" in line for line in lines)

@@ -191,7 +191,7 @@ async def test_a_killed_service_keeps_its_work_and_loses_its_slots(tmp_path, iso
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as service:
         name = service.stdout.readline().strip()
         service.kill()
-    await until(lambda: not list(Folder(Path("/nowhere") / name.lstrip("."))._processes()))
+    await until(lambda: not list(Folder(Path(root) / name.lstrip("."))._processes()))
     backend = LocalBackend(root=root, isolation=isolation, warm=0)
     await backend.open()
     assert slots(root) == []

@@ -68,10 +68,10 @@ class SnapshotHandler(APIHandler):
 
     def _client(self) -> Client:
         from nabla.client import Client
-        from nabla.client.find import Service, socket_root
+        from nabla.client.find import SOCKET_ROOT, Service
 
         if self.settings["nabla_settings"]["mode"] == "hub":
             return Client(url=os.environ["NABLA_URL"], api_key=os.environ["JUPYTERHUB_API_TOKEN"])
         home = Path(self.settings["nabla_home"])
         # The socket by name: looking for a service that is about to answer would start another brain.
-        return Client(service=Service(socket_root("solo"), str(home), socket=home / "service.sock"))
+        return Client(service=Service(SOCKET_ROOT, str(home), socket=home / "service.sock"))

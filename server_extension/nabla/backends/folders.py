@@ -20,6 +20,7 @@ from typing import Any
 from nabla.backends import groups
 from nabla.backends.base import Status
 from nabla.backends.supervisor import descendants, start_time
+from nabla.ids import place_mark
 from nabla.states import WorkloadState
 
 HANDED_BACK = 75
@@ -71,6 +72,11 @@ class Folder:
         self.log = path / "log"
         self.temporary = path / "tmp"
         self.exit = path / "exit.json"
+
+    @property
+    def place(self) -> str:
+        """Return the mark of the folder that this one is in."""
+        return place_mark(str(self.path.parent.absolute()))
 
     def claim(self) -> int | None:
         """Return the lock of the one who may start this workload, or None when it was started already.
@@ -181,12 +187,14 @@ class Folder:
         names = [self.path.name]
         with contextlib.suppress(OSError):
             names.append((self.path / "slot").read_text(encoding="utf-8"))
-        marks = [f"NABLA_WORKLOAD_ID={name}".encode() for name in names]
+        marks = {f"NABLA_WORKLOAD_ID={name}".encode() for name in names}
+        place = f"NABLA_WORKLOAD_PLACE={self.place}".encode()
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             with contextlib.suppress(OSError):
-                if any(mark in (entry / "environ").read_bytes().split(b"\0") for mark in marks):
+                found = set((entry / "environ").read_bytes().split(b"\0"))
+                if place in found and found & marks:
                     yield from self._alive([int(entry.name), *descendants(int(entry.name))])
 
     @staticmethod

@@ -104,10 +104,11 @@ class Site:
             )
         elif name != workload.id:
             job = ".."  # a warm slot is renamed when it is given its work, and its paths with it
-        env |= {"CUDA_VISIBLE_DEVICES": ",".join(workload.gpus), **workload.env, "NABLA_WORKLOAD_ID": name}
+        env |= {"CUDA_VISIBLE_DEVICES": ",".join(workload.gpus), **workload.env}
+        env |= {"NABLA_WORKLOAD_ID": name, "NABLA_WORKLOAD_PLACE": folder.place}
         fill = {"{python}": sys.executable, "{job}": job}
         command = [_filled(word, fill) for word in workload.command]
-        made = self.groups.make(name, instance.memory, instance.cpus)
+        made = self.groups.make(f"{folder.place}-{name}", instance.memory, instance.cpus)
         write_json(folder.path / "groups.json", made)
         return Spec(
             command=command,
@@ -139,7 +140,7 @@ class Site:
             with open(told, "wb", closefd=False) as file:
                 file.write(spec.as_json())
             os.lseek(told, 0, os.SEEK_SET)
-            env = {"PATH": os.defpath, "NABLA_WORKLOAD_ID": spec.env["NABLA_WORKLOAD_ID"]}
+            env = {"PATH": os.defpath, **{name: spec.env[name] for name in supervisor.MARKS}}
             # A fork stops this whole interpreter: one at a time, so that the event loop has its turn between.
             with folder.log.open("ab") as log, self.forking:
                 return subprocess.Popen(

@@ -156,10 +156,7 @@ class LocalBackend(Backend):
     async def poll(self, ids: Iterable[str]) -> dict[str, Status]:
         """Return the status of each workload that exists; what is left of a lost one is killed."""
         found = {}
-        for id in ids:
-            status = self._ended.get(id) or self._look(id)
-            if status is None:
-                continue
+        for id, status in (await asyncio.to_thread(self._look_at, list(ids))).items():
             if status.state == WorkloadState.LOST and id not in self._ended:
                 await asyncio.to_thread(self._folder(id).kill)
                 self.log.warning("Workload %s is lost: %s.", id, status.reason)
@@ -169,6 +166,10 @@ class LocalBackend(Backend):
                 self._reap(id)
             found[id] = status
         return found
+
+    def _look_at(self, ids: list[str]) -> dict[str, Status]:
+        looks = {id: self._ended.get(id) or self._look(id) for id in ids}
+        return {id: status for id, status in looks.items() if status is not None}
 
     def _look(self, id: str) -> Status | None:
         known = self._running.get(id)

@@ -25,6 +25,7 @@ SWEEP_LIMIT = 30.0  # seconds after which a process that cannot be killed is giv
 PIECE = 1 << 16  # bytes of output taken at once, so that signals and ends have their turn
 RESERVED = 512  # bytes kept for exit.json, so that a full disk cannot swallow it
 DEFAULT_GRACE = 30.0
+MARKS = ("NABLA_WORKLOAD_ID", "NABLA_WORKLOAD_PLACE")  # in every process of a workload
 OOM_SCORE = "300"  # when the machine is short of memory, a workload goes before the service
 GUESSED_SIGNALS = {4, 6, 7, 8, 9, 11, 15}  # 128 + one of these from bubblewrap means a signal
 PSS = ("Pss_Anon:", "Pss_Shmem:")
@@ -194,6 +195,8 @@ class Supervisor:
 
     def launch(self) -> None:
         """Start the command as leader of its own session, with its output in our pipe."""
+        # A stop that reaches the child before it has let go of our handlers would be lost: it waits.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self.command = os.fork()
         if self.command == 0:
             try:
@@ -202,6 +205,7 @@ class Supervisor:
                 os.write(2, f"The command could not be started: {error}\n".encode())
             finally:  # whatever happens, this process must not go on as a second supervisor
                 os._exit(127)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(self.output_end)
         self.output_end = -1
         null = os.open("/dev/null", os.O_RDONLY)
@@ -214,6 +218,7 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.dup2(self.output_end, 1)
         os.dup2(self.output_end, 2)
         for group in self.groups:
@@ -232,7 +237,7 @@ class Supervisor:
         os.write(fd, b"".join(os.fsencode(word) + b"\0" for word in words))
         os.lseek(fd, 0, os.SEEK_SET)
         argv = [spec["bubblewrap"], "--args", str(fd), "--", *spec["command"]]
-        env = {"PATH": os.defpath, "NABLA_WORKLOAD_ID": spec["env"]["NABLA_WORKLOAD_ID"]}
+        env = {"PATH": os.defpath, **{name: spec["env"][name] for name in MARKS}}
         os.execve(argv[0], argv, env)  # noqa: S606
 
     def watch(self) -> None:

@@ -48,7 +48,7 @@ def run_in_process(request: Request) -> None:
             start_timeout=request.start_timeout,
             timeout=request.timeout,
             on_event=on_event,
-            env={"NABLA_WORKLOAD_ID": f"{record.run}-1"},
+            env=record.marks,
         )
     if not served:
         record.end(result)

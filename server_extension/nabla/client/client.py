@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nabla.client.find import Service, find, home_folder, socket_root
+from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
 from nabla.client.projects import Projects
 from nabla.client.runs import Runs
 from nabla.client.snapshots import Snapshots
@@ -128,4 +128,4 @@ def _in_process(home: Path) -> Service:
     from nabla import embedded
 
     socket = Path(embedded.start(home))
-    return Service(socket_root("process"), str(home), socket=socket, mode="process")
+    return Service(SOCKET_ROOT, str(home), socket=socket, mode="process")

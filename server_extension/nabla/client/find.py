@@ -15,6 +15,8 @@ from nabla.errors import BadInput
 
 PASSING = "nabla run"
 """What begins the name of a brain that ends with one run in place."""
+SOCKET_ROOT = "http://nabla/nabla/api/v1/"
+"""The root of the API on the Unix socket of any service."""
 SOCKET_PATH_BYTES = 100
 """The kernel takes 107; a longer path is reached through the descriptor of its folder."""
 
@@ -87,11 +89,6 @@ def api_root(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}/"
 
 
-def socket_root(mode: str) -> str:
-    """Return the root of the API on a Unix socket of a service in `mode`."""
-    return "http://nabla/services/nabla/api/v1/" if mode == "hub" else "http://nabla/nabla/api/v1/"
-
-
 @contextmanager
 def reachable(path: Path) -> Iterator[str]:
     """Give a name of a Unix socket that is short enough for the kernel, while it is needed."""
@@ -127,7 +124,7 @@ def _left_in(home: Path, key: str) -> Service | None:
     if not _alive(pid):
         return None
     if _answers(path):
-        return Service(socket_root(mode), str(home), socket=path, page=page, pid=pid, mode=mode, who=who)
+        return Service(SOCKET_ROOT, str(home), socket=path, page=page, pid=pid, mode=mode, who=who)
     if page and key:
         return Service(api_root(page), str(home), key=key, page=page, pid=pid, mode=mode)
     return None
