@@ -184,6 +184,21 @@ def test_one_stream_carries_changes_and_the_events_of_followed_runs(api: httpx.C
     assert "seen\n" in texts
 
 
+def test_a_run_cannot_pass_its_events_off_as_anothers(api: httpx.Client) -> None:
+    victim = final(api, start(api, "print('mine')"))
+    forged = f'{{}}, "run": "{victim["id"]}", "event": {{"type": "log", "text": "forged"}}'
+    code = f"with open('../events.jsonl', 'a') as log: log.write({forged!r} + '\\n')"
+    run = final(api, start(api, code))
+    seen = []
+    follow = [f"run:{victim['id']}@0", f"run:{run['id']}@0"]
+    with api.stream("GET", "stream", params={"follow": follow}) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: ") and "forged" in line:
+                seen.append(json.loads(line[6:])["run"])
+                break
+    assert seen == [run["id"]]
+
+
 def test_a_stream_is_asked_for_in_the_right_form(api: httpx.Client) -> None:
     for follow in ("x", "run:r1@0", "run:r0123456789abc@-1", "run:../..@0"):
         assert api.get("stream", params={"follow": follow}).status_code == 400

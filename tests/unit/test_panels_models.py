@@ -156,15 +156,8 @@ def test_a_log_that_breaks_off_anywhere_is_shown_as_python_reads_it(job: Path, t
 
 def made_up(chance: random.Random) -> list[Json]:
     """A log of events in any order, some of which make no sense."""
-    cells = [
-        {
-            "cell_type": chance.choice(["code", "code", "markdown"]),
-            "id": f"c{n}",
-            "metadata": {},
-            "source": "",
-        }
-        for n in range(4)
-    ]
+    kinds = [chance.choice(["code", "code", "markdown"]) for _ in range(4)]
+    cells = [{"cell_type": kind, "id": f"c{n}", "metadata": {}, "source": ""} for n, kind in enumerate(kinds)]
     begin = {"type": "notebook", "metadata": {}, "nbformat": 4, "nbformat_minor": 5, "cells": cells}
 
     def bundle() -> Json:

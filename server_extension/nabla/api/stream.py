@@ -137,7 +137,8 @@ class StreamHandler(NablaHandler):
                     if not await self.still_in():
                         return
                     sent = True
-                    data = f'{{"run": "{run}", "id": {offset}, "event": {line}}}'
+                    # Whoever ran there wrote the line: of two equal keys in it and here, the last one counts.
+                    data = f'{{"event": {line}, "run": "{run}", "id": {offset}}}'
                     await write_event(self, data, event="run")
             live = any(not tail.ended for tail in tails.values())
             wait = LOOK if live else 1.0
