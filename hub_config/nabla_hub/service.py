@@ -41,6 +41,7 @@ class Folder:
 async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) -> None:
     """Serve `home` on `url` and on its Unix socket until told to stop, or until the hub is gone."""
     from tornado.httpserver import HTTPServer
+    from tornado.web import RedirectHandler
 
     from nabla.api.application import BODY, application, listen_unix
     from nabla.app import Nabla
@@ -57,7 +58,10 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
     servers = []
     interrupt = False
     try:
-        app = application(nabla, base_url=prefix, identity_provider=ServiceIdentity())
+        # Whoever opens the service's address wants the hub's pages: there are none here.
+        home_page = os.environ.get("JUPYTERHUB_BASE_URL", "/") + "hub/home"
+        front = [(prefix, RedirectHandler, {"url": home_page, "permanent": False})]
+        app = application(nabla, base_url=prefix, identity_provider=ServiceIdentity(), extra_handlers=front)
         address = urlsplit(url)
         server = HTTPServer(app, max_body_size=BODY, xheaders=True)
         server.listen(address.port or 80, address=address.hostname or "127.0.0.1")

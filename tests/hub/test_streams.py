@@ -26,3 +26,9 @@ def test_a_stream_breaks_off_when_the_service_dies_and_can_be_opened_again(house
             return answer.status_code == 200
 
     assert until(opened, "the stream of the restarted service")
+
+
+def test_the_services_own_address_leads_to_the_hubs_pages(house: House) -> None:
+    answer = httpx.get(f"{house.url}/services/nabla/", timeout=60)
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/hub/home"
