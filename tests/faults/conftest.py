@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,15 +114,18 @@ class Brain:
         until(lambda: self.run(id)["progress"]["cell"] == cell, f"cell {cell} of {id}")
 
 
-def kill_left(home: Path) -> None:
-    """Kill what runs on a home, whoever started it."""
-    for pid in processes(env=f"NABLA_HOME={home}\0") + processes(str(home)):
+def slay(pids: Iterable[int]) -> None:
+    """Kill processes; one that dies with another before its turn is dead all the same."""
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def kill_left(home: Path) -> None:
+    """Kill what runs on a home, whoever started it."""
+    slay(processes(env=f"NABLA_HOME={home}\0") + processes(str(home)))
     for folder in (home / "runs").glob("r*-1"):
-        for pid in processes(env=f"NABLA_WORKLOAD_ID={folder.name}\0"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        slay(processes(env=f"NABLA_WORKLOAD_ID={folder.name}\0"))
 
 
 @pytest.fixture

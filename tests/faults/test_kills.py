@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from api.conftest import events, final, start, until
 
-from .conftest import GATE, Brain, mark, processes
+from .conftest import GATE, Brain, mark, processes, slay
 
 Start = Callable[..., Brain]
 
@@ -89,8 +87,7 @@ def test_whoever_of_a_run_is_killed_the_cells_that_were_done_are_kept(
         pid for pid in workers(run["id"], *words) if "bwrap" not in Path(f"/proc/{pid}/comm").read_text()
     ]
     assert victims
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+    slay(victims)
     done = final(served.api, run)
     assert done["state"] == "Failed"
     assert done["failure"]["cell"] == 1
@@ -112,8 +109,7 @@ def test_a_service_and_its_run_killed_together_fail_the_run_at_the_next_start(br
     run = start(first.api, mark("kept"), GATE)
     first.at_gate(run["id"], 1)
     first.process.kill()
-    for pid in workers(run["id"]):
-        os.kill(pid, signal.SIGKILL)
+    slay(workers(run["id"]))
     first.kill()
     second = brain()
     done = final(second.api, run)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +14,7 @@ def _tear_down(houses: list[House]) -> None:
         try:
             house.stop()
         finally:
-            for pid in house.pids():
-                os.kill(pid, signal.SIGKILL)
+            house.slay()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -126,6 +127,12 @@ class House:
             ):
                 found[int(entry.name)] = command
         return found
+
+    def slay(self) -> None:
+        """Kill what is left of it; one that dies with another before its turn is dead all the same."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def browser(self) -> Browser:
         """Return a browser that has seen nothing yet."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -31,8 +29,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         try:
             house.stop()
         finally:
-            for pid in house.pids():
-                os.kill(pid, signal.SIGKILL)
+            house.slay()
 
 
 @pytest.fixture
