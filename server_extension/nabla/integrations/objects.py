@@ -193,10 +193,6 @@ class Objects:
         except FileNotFoundError:
             raise NotFound(f"There is no snapshot {id!r}.") from None
 
-    def delete_manifest(self, team: str, id: str) -> None:
-        """Forget a snapshot; its contents stay until `collect`."""
-        (self.root / team / "snapshots" / f"{id}.json").unlink(missing_ok=True)
-
     def read(self, team: str, id: str, path: str) -> bytes:
         """Return one file of a snapshot; `NotFound` when it has no such file."""
         for file in self.manifest(team, id).files:
@@ -223,18 +219,6 @@ class Objects:
                 ) from None
             except OSError as error:
                 raise disk_error(error, f"The file {file.path!r}") from error
-
-    def collect(self, team: str) -> int:
-        """Delete the contents that no snapshot of the team names any more; return how many bytes."""
-        named = set()
-        for path in (self.root / team / "snapshots").glob("sn*.json"):
-            named |= {file.sha256 for file in Manifest.model_validate_json(path.read_bytes()).files}
-        freed = 0
-        for path in (self.root / team / "sha256").glob("??/*"):
-            if path.parent.name + path.name not in named and not path.name.startswith("."):
-                freed += path.stat().st_size
-                path.unlink()
-        return freed
 
     @staticmethod
     def _copy(source: Path, target: Path) -> None:
