@@ -60,14 +60,24 @@ class House:
     def start(self) -> House:
         """Start it and wait for the link."""
         self.process = self.launch()
+        self.link = self.hear(r"http://\S+")
+        return self
+
+    def hear(self, pattern: str) -> str:
+        """Wait until it says something that matches `pattern`, and return what matches.
+
+        Read by the byte and not by the line: what a buffer held would be lost to `communicate`.
+        """
         assert self.process.stdout is not None
-        lines = iter(self.process.stdout.readline, "")
-        for line in lines:
-            self.said += line
-            if found := re.search(r"http://\S+", line):
-                self.link = found[0]
-                return self
-        raise AssertionError(f"no link: {self.said}\n{self.log[-3000:]}")
+        line = b""
+        while byte := os.read(self.process.stdout.fileno(), 1):
+            line += byte
+            if byte == b"\n":
+                self.said += line.decode()
+                if found := re.search(pattern, line.decode()):
+                    return found[0]
+                line = b""
+        raise AssertionError(f"it never said {pattern}: {self.said}\n{self.log[-3000:]}")
 
     def launch(self) -> subprocess.Popen[str]:
         """Start it and do not wait."""

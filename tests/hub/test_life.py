@@ -218,9 +218,8 @@ def test_ctrl_c_names_what_it_interrupts_and_the_next_start_offers_it(build: Bui
     with Client(home=house.home) as client:
         assert client.runs.get(run).state == "Canceled"
         assert client.runs.get(run).interrupted
-    said = house.stop()
-    assert f"interrupted 1 run: slow #1 ({run})" in said
-    assert "nabla runs rerun --interrupted" in said
+    assert house.hear("The last stop interrupted.*") == f"The last stop interrupted 1 run: slow #1 ({run})."
+    assert house.hear("nabla runs rerun --interrupted")
 
 
 def test_a_start_told_to_rerun_runs_interrupted_runs_again(build: Build, tmp_path: Path) -> None:
