@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from traitlets import Bool, Enum, Float, Type, Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from nabla._version import __version__
 from nabla.backends.base import Backend
+from nabla.composition import Parts, compose
 from nabla.errors import Conflict, Unavailable
 from nabla.schema import Health, Instance, Instances, Me, Queued, Run
 
@@ -26,7 +26,7 @@ def default_home() -> Path:
     return Path(os.environ.get("NABLA_HOME") or Path.home() / ".nabla").expanduser()
 
 
-class Nabla(LoggingConfigurable):
+class Nabla(LoggingConfigurable, Parts):
     """The one brain of a home: owns the database, the reconciler, the queue and the workloads."""
 
     home = Unicode(help="Folder that holds everything (`NABLA_HOME`).").tag(config=True)
@@ -68,7 +68,7 @@ class Nabla(LoggingConfigurable):
         self.lease = Lease(Path(self.home), self.who, self.database_url)
         await asyncio.to_thread(self.lease.acquire)
         try:
-            await self._compose()
+            await compose(self)
         except BaseException:
             await self._let_go()
             raise
@@ -88,64 +88,6 @@ class Nabla(LoggingConfigurable):
                 await self.reconciler.stop()
                 return
 
-    async def _compose(self) -> None:
-        from nabla import instances, machine
-        from nabla.admission import Admission
-        from nabla.integrations.objects import Objects
-        from nabla.reconciler import Reconciler
-        from nabla.services.changes import Changes
-        from nabla.services.in_place import InPlaceRuns
-        from nabla.services.project_steps import ProjectSteps
-        from nabla.services.projects import Projects
-        from nabla.services.run_steps import RunSteps
-        from nabla.services.runs import Runs
-        from nabla.services.snapshots import Snapshots
-        from nabla.services.teams import Teams
-        from nabla.store import Store
-
-        home = Path(self.home)
-        self.store = Store(self.database_url)
-        await self.store.open()
-        self.objects = Objects(home / "objects")
-        self.machine = machine.measure()
-        self.catalogue = instances.derive(self.machine)
-        self.backend = self._make_backend(home)
-        self.reconciler = Reconciler(parent=self)
-        put = self.reconciler.put
-        self.admission = Admission(self.machine, self.catalogue, on_free=partial(put, "run"))
-        self.teams = Teams(self.store)
-        self.changes = Changes(self.store)
-        self.snapshots = Snapshots(self.store, self.objects)
-        self.projects = Projects(self.store, put)
-        self.runs = Runs(
-            self.store,
-            projects=self.projects,
-            snapshots=self.snapshots,
-            backend=self.backend,
-            catalogue=self.instances,
-            put=put,
-        )
-        known: dict[str, Any] = {"teams": self.teams, "projects": self.projects, "put": put}
-        self.in_place = InPlaceRuns(home / "in_place", self.store, owner=self.owner, **known)
-        self._run_steps = RunSteps(self.store, self.backend, self.admission, self.instances)
-        project_steps = ProjectSteps(self.store, self.backend, put)
-        self.reconciler.register("run", self._run_steps.step, self._run_steps.unfinished)
-        self.reconciler.register("project", project_steps.step, project_steps.unfinished)
-        if self.drive:
-            await self.in_place.enter_all()
-            await self.backend.open()
-            await self.reconciler.start()
-
-    def _make_backend(self, home: Path) -> Backend:
-        made: dict[str, Any] = {"parent": self}
-        make: type[Backend] = self.backend_class  # type: ignore[assignment]
-        if "root" in make.class_trait_names():
-            # Of several people, each is to see as little of the owner's home as from their own server.
-            hide = [home, Path.home(), "/mnt", "/media"] if self.mode == "hub" else [home]
-            made |= {"root": str(home / "runs"), "lay_out": self.objects.lay_out, "hide": [*map(str, hide)]}
-            made |= {} if self.mode == "hub" else {"warm": 0}
-        return make(**made)
-
     def instances(self) -> list[Instance]:
         """Return the machine shapes that work can be given, the default first."""
         return self.catalogue
@@ -158,7 +100,7 @@ class Nabla(LoggingConfigurable):
         self._renewing.cancel()
         # First of all: what an interrupted run gives back must start nothing that waits.
         await self.reconciler.stop()
-        interrupted = await self._run_steps.interrupt(self.stop_grace) if interrupt else []
+        interrupted = await self.run_steps.interrupt(self.stop_grace) if interrupt else []
         await self._let_go()
         return interrupted
 
@@ -173,7 +115,7 @@ class Nabla(LoggingConfigurable):
 
     async def finish_run(self, id: str) -> None:
         """Wait until a run whose work has ended is final."""
-        await self._run_steps.finish(id)
+        await self.run_steps.finish(id)
 
     def offers(self, actor: Actor) -> Instances:
         """Return the instances, what is free, and who of the actor's teams waits."""

@@ -19,6 +19,13 @@ PREFIXES = {
     "model": "mo",
     "storage provider": "spl",
     "cluster": "cl",
+    "api key": "key",
+    "secret": "sec",
+    "membership": "mb",
+    "invitation": "inv",
+    "service account": "sa",
+    "share": "sh",
+    "link": "ln",
 }
 NAME_LENGTH = 100
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]+")

@@ -4,20 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, Protocol
 
 from nabla.errors import Forbidden, NotFound
 
-Verb = Literal["read", "run", "write", "delete", "manage"]
-ActorKind = Literal["local", "cookie", "page", "token", "workload"]
+Verb = Literal["read", "run", "write", "delete", "deploy", "manage"]
+ActorKind = Literal["local", "cookie", "page", "token", "key", "workload"]
 
-VERBS: dict[str, frozenset[str]] = {
-    "viewer": frozenset({"read"}),
-    "member": frozenset({"read", "run", "write", "delete"}),
-    "admin": frozenset({"read", "run", "write", "delete", "manage"}),
-    "owner": frozenset({"read", "run", "write", "delete", "manage"}),
+READ: frozenset[Verb] = frozenset({"read"})
+WORK: frozenset[Verb] = frozenset({"read", "run", "write", "delete", "deploy"})
+ALL: frozenset[Verb] = WORK | {"manage"}
+NONE: frozenset[Verb] = frozenset()
+
+ROLES = ("viewer", "member", "admin", "owner")
+"""From the least to the most."""
+
+MATRIX: dict[str, dict[str, frozenset[Verb]]] = {
+    "project": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
+    "snapshot": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
+    "run": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
+    "link": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
+    "team": {
+        "viewer": READ,
+        "member": READ,
+        "admin": frozenset({"read", "write", "manage"}),
+        "owner": frozenset({"read", "write", "manage", "delete"}),
+    },
+    "secret": {"viewer": NONE, "member": WORK, "admin": ALL, "owner": ALL},
+    "team secret": {"viewer": NONE, "member": frozenset({"read", "run"}), "admin": ALL, "owner": ALL},
+    "api key": {"viewer": NONE, "member": NONE, "admin": ALL, "owner": ALL},
+    "audit": {"viewer": NONE, "member": NONE, "admin": READ, "owner": READ},
 }
-"""What each role of a team may do to what belongs to the team."""
+"""What each role of a team may do to each noun that belongs to the team."""
+
+SHARED = frozenset({"project", "run", "snapshot", "link"})
+"""What a share of a project opens to the team that it is shared with."""
+
+HUB_ADMIN: dict[str, frozenset[Verb]] = {
+    "team": frozenset({"read", "write", "manage", "delete"}),
+    "api key": frozenset({"read", "delete"}),
+    "audit": READ,
+    "cluster secret": ALL,
+}
+"""What an admin of the hub may do to things of any team: never see what is in them."""
+
+PERSONAL = frozenset({"secret", "team secret", "cluster secret", "api key", "audit"})
+"""What the token of a page may not touch: whoever runs a server that somebody visits could hold it."""
+
+SCOPES: dict[str, frozenset[Verb]] = {
+    "read": READ,
+    "run": frozenset({"read", "run", "write"}),
+    "deploy": frozenset({"read", "deploy"}),
+    "admin": ALL,
+}
+"""What each scope of an API key lets its owner's role through to."""
 
 
 class Owned(Protocol):
@@ -27,21 +68,61 @@ class Owned(Protocol):
     kind: str
     name: str
     team: str
+    project: str | None
+
+    @property
+    def noun(self) -> str:
+        """Return the row of `MATRIX` that it falls under."""
+        ...
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a key or a workload's token narrows its owner to."""
+
+    verbs: frozenset[Verb]
+    project: str | None = None
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What lists show: all of these teams, and what is in these projects of others."""
+
+    teams: frozenset[str]
+    projects: frozenset[str] = frozenset()
+
+    def sees(self, kind: str, id: str, team: str, project: str | None) -> bool:
+        """Tell whether something of this team and project is in sight."""
+        if team in self.teams:
+            return True
+        return kind in SHARED and (id if kind == "project" else project) in self.projects
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks: a user, how they proved it, and their role in each of their teams."""
+    """Who asks: a user, how they proved it, their role by team, and by project that is shared with them."""
 
     user: str
     kind: ActorKind
     admin: bool = False
     roles: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, str] = field(default_factory=dict)
+    limit: Limit | None = None
+    key: str = ""
+    """Id of the API key that spoke for the user."""
 
     @property
     def teams(self) -> frozenset[str]:
-        """Return the ids of the teams whose things the actor may see."""
+        """Return the ids of the teams that the actor is in."""
         return frozenset(self.roles)
+
+    @cached_property
+    def sight(self) -> Sight:
+        """Return what lists show to the actor."""
+        if self.limit is not None and self.limit.project is not None:
+            return Sight(frozenset(), frozenset({self.limit.project}))
+        return Sight(self.teams, frozenset(self.shares))
 
 
 @dataclass(frozen=True)
@@ -54,15 +135,43 @@ class Decision:
 
 
 def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
-    """Tell whether `actor` may do `verb` to `thing`. Pure: roles are already in the actor."""
+    """Tell whether `actor` may do `verb` to `thing`. Pure: roles and shares are already in the actor.
+
+    Deny by default: a noun without a row, a role without an entry and a verb that none names are denied.
+    """
+    noun = thing.noun
+    unseen = Decision(False, f"there is no {thing.kind} {thing.id}", visible=False)
+    home = thing.id if thing.kind == "project" else thing.project
     role = actor.roles.get(thing.team)
-    if role is None:
-        return Decision(False, f"there is no {thing.kind} {thing.id}", visible=False)
-    if verb not in VERBS.get(role, frozenset()):
-        return Decision(False, f"a {role} may not {verb} the {thing.kind} {thing.name!r}")
-    if verb == "manage" and actor.kind == "page":
+    if role is None and noun in SHARED and home is not None:
+        role = actor.shares.get(home)
+    verbs = MATRIX.get(noun, {}).get(role or "", NONE)
+    who = f"{'an' if role in {'admin', 'owner'} else 'a'} {role}"
+    if actor.admin and actor.kind != "page" and verb not in verbs and noun in HUB_ADMIN:
+        verbs, who = verbs | HUB_ADMIN[noun], "an admin of the hub"
+    if (role is None and not verbs) or not _within(actor.limit, thing, home, verb):
+        return unseen
+    if noun in PERSONAL and actor.kind == "page":
+        return Decision(False, f"the token of a page may not {verb} a {thing.kind}: open its own page")
+    if verb not in verbs:
+        return Decision(False, f"{who} may not {verb} the {thing.kind} {thing.name!r}")
+    if verb == "manage" and actor.kind == "page" and noun != "project":
         return Decision(False, "the token of a page may not manage a team: sign in to the hub's own pages")
-    return Decision(True, f"a {role} may {verb}")
+    if actor.limit is not None and verb not in actor.limit.verbs:
+        return Decision(False, f"this key may not {verb}: make one whose scopes allow it")
+    return Decision(True, f"{who} may {verb}")
+
+
+def _within(limit: Limit | None, thing: Owned, home: str | None, verb: Verb) -> bool:
+    """Tell whether a key's limits leave `thing` in sight."""
+    if limit is None:
+        return True
+    if limit.run is not None and thing.kind == "run" and thing.id != limit.run:
+        return False
+    if limit.project is None:
+        return True
+    # Snapshots are a team's: a key of one project may pack one for its runs, and read none.
+    return home == limit.project or (thing.kind == "snapshot" and verb == "run")
 
 
 def check(actor: Actor, verb: Verb, thing: Owned, asked: str | None = None) -> None:

@@ -1,5 +1,90 @@
 // Made by `python -m nabla.typescript` from nabla.schema: change that, then run it again.
 
+/** One sentence of the feed: `text` names `link`, if any, by the words in `name`. */
+export interface Activity {
+  id: number;
+  time: string;
+  actor: string;
+  /** The sentence without who did it. */
+  text: string;
+  kind: string;
+  object: string;
+  name: string;
+  project: string | null;
+  /** Whether what it speaks of does not exist any more. */
+  gone: boolean;
+}
+
+/** A key that speaks for its owner within its scopes. Only a hash of it is kept, and not here. */
+export interface ApiKey {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  scopes: ("read" | "run" | "deploy" | "admin")[];
+  /** Id of the one project it opens; none: all. */
+  only_project: string | null;
+  /** Id of the account it speaks for. */
+  service_account: string | null;
+  expires: string | null;
+  /** To the minute. */
+  last_used: string | null;
+  /** Its first characters, to tell it from others. */
+  hint: string;
+}
+
+/** One line of the audit log. */
+export interface AuditEntry {
+  /** Counts the lines; a line is never changed. */
+  id: number;
+  time: string;
+  /** The user, or empty: nobody was signed in, or the service by itself. */
+  actor: string;
+  /** How they proved it: cookie, page, token, key, local, hub. */
+  via: string;
+  /** Id of the API key that spoke for them. */
+  key: string;
+  address: string;
+  /** create, change, delete, sign-in, read, … */
+  verb: string;
+  /** The noun. */
+  kind: string;
+  /** The id. */
+  object: string;
+  name: string;
+  team: string;
+  project: string;
+  outcome: "done" | "denied" | "failed";
+  /** Of what changed, as it was. */
+  before: Record<string, unknown> | null;
+  /** Of what changed, as it is. */
+  after: Record<string, unknown> | null;
+  /** A sentence, where there is more to say. */
+  detail: string;
+  /** Equal denied attempts that this line stands for. */
+  count: number;
+}
+
+/** Something that a person owns in a team. */
+export interface Belonging {
+  kind: string;
+  id: string;
+  name: string;
+  project: string | null;
+}
+
 /** What a machine has, or has left. */
 export interface Capacity {
   cpus: number;
@@ -45,6 +130,18 @@ export interface Environment {
   /** SHA-256 of the package lock. */
   packages: string;
   image: string;
+}
+
+/** One thing that a search found. */
+export interface Found {
+  kind: string;
+  id: string;
+  name: string;
+  team: string;
+  project: string | null;
+  state: string;
+  tags: string[];
+  updated: string;
 }
 
 /** The commit that a folder was at, and what differed from it. */
@@ -93,6 +190,72 @@ export interface Instances {
   queue: Queued[];
 }
 
+/** That somebody may join a team: whoever holds its link, or (`user`) one person. */
+export interface Invitation {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  role: "owner" | "admin" | "member" | "viewer";
+  /** Only this user may take it up; empty: whoever holds the link. */
+  user: string;
+  expires: string;
+}
+
+export type KeyScope = "read" | "run" | "deploy" | "admin";
+
+/** A notebook shown as it was: `source` is a run's output, or a file of a snapshot. */
+export interface Link {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  audience: "anyone" | "users";
+  run: string | null;
+  snapshot: string | null;
+  /** The notebook's path. */
+  path: string;
+  expires: string | null;
+  /** Where it is shown, below the service's address. */
+  url: string;
+}
+
+/** A key, and its text: shown this once. */
+export interface MadeApiKey {
+  api_key: ApiKey;
+  key: string;
+}
+
+/** An invitation, and the token of its link: shown this once. */
+export interface MadeInvitation {
+  invitation: Invitation;
+  token: string;
+}
+
 /** What a client sends to make a snapshot: every file by content, and the git state. */
 export interface Manifest {
   files: SnapshotFile[];
@@ -111,6 +274,79 @@ export interface Me {
   teams: Record<string, string>;
   mode: "hub" | "solo" | "process";
   version: string;
+}
+
+/** That a user (`owner` and `name`) is in a team, and as what. */
+export interface Membership {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  role: "owner" | "admin" | "member" | "viewer";
+  /** How they came in; `group`: by the identity provider, until it says no. */
+  source: "made" | "added" | "invitation" | "group";
+}
+
+/** The role that somebody gets in a team; who is not in it yet is added. */
+export interface MembershipChange {
+  role: "owner" | "admin" | "member" | "viewer";
+}
+
+/** What makes a key. */
+export interface NewApiKey {
+  name: string;
+  scopes: ("read" | "run" | "deploy" | "admin")[];
+  /** Id or name of the one project it opens. */
+  project: string | null;
+  /** Id of the service account it speaks for. */
+  service_account: string | null;
+  /** How long it works; null: for ever. */
+  days: number | null;
+}
+
+/** What the hub adds to the log: sign-ins, accounts, servers. */
+export interface NewAuditEntry {
+  actor: string;
+  address: string;
+  verb: string;
+  kind: string;
+  name: string;
+  outcome: "done" | "denied" | "failed";
+  detail: string;
+}
+
+/** What makes an invitation. */
+export interface NewInvitation {
+  role: "owner" | "admin" | "member" | "viewer";
+  /** Empty: a link for whoever holds it. */
+  user: string;
+  /** How long it can be taken up. */
+  hours: number;
+}
+
+/** What makes a link: a run, or a snapshot and the path of a notebook in it. */
+export interface NewLink {
+  run: string | null;
+  snapshot: string | null;
+  path: string | null;
+  /** Id or name; of a run: its own. */
+  project: string | null;
+  name: string | null;
+  audience: "anyone" | "users";
+  /** How long it is shown; null: for ever. */
+  days: number | null;
 }
 
 /** What makes a project. */
@@ -145,6 +381,36 @@ export interface NewRun {
   name?: string | null;
   tags?: string[];
   origin?: "panel" | "cli" | "sdk" | "api";
+}
+
+/** What sets a secret: a new one, or a new value of one. */
+export interface NewSecret {
+  name: string;
+  value: string;
+  type: "value" | "registry" | "git" | "storage";
+  about: Record<string, string>;
+}
+
+/** What makes a service account. */
+export interface NewServiceAccount {
+  name: string;
+  role: "member" | "viewer" | "admin";
+  description: string;
+}
+
+/** Whom a project is shared with. */
+export interface NewShare {
+  /** Id or name of a team. */
+  team: string | null;
+  /** A user. */
+  user: string | null;
+  access: "read" | "write";
+}
+
+/** What makes a team; who makes it is its owner. */
+export interface NewTeam {
+  name: string;
+  description: string;
 }
 
 /** What a form needs to know of a notebook before it runs. */
@@ -263,6 +529,15 @@ export interface Queued {
   place: QueuePlace;
 }
 
+/** What a person owns in a team, and whether they were removed and it was handed over. */
+export interface Removal {
+  removed: boolean;
+  belongings: Belonging[];
+  /** How many are not listed here. */
+  more: number;
+  transferred_to: string;
+}
+
 /** What changes when a run is run again; what is left out stays. */
 export interface Rerun {
   parameters?: Record<string, unknown> | null;
@@ -349,6 +624,90 @@ export interface RunSpec {
 
 export type RunState = "Pending" | "Running" | "Succeeded" | "Failed" | "Error" | "Canceled";
 
+/** What is known of a secret: everything but its value. */
+export interface Secret {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  scope: "team" | "cluster" | "project" | "user";
+  type: "value" | "registry" | "git" | "storage";
+  /** How often it was set: the number of its newest value. */
+  values: number;
+  /** Of a credential, what is no secret: its URL, user, region. */
+  about: Record<string, string>;
+  /** When work was last given it, to the minute. */
+  used: string | null;
+}
+
+/** One value that a secret has or had; the value itself is told to nobody. */
+export interface SecretVersion {
+  number: number;
+  created: string;
+  by: string;
+  /** Id of the encryption key that it lies under. */
+  key: string;
+}
+
+/** A user of a team that is no person: owns what production needs, and does not leave. */
+export interface ServiceAccount {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  role: "owner" | "admin" | "member" | "viewer";
+  description: string;
+}
+
+/** That a project (`project`) of another team is open to the team `team`. */
+export interface Share {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user who made it. */
+  owner: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  access: "read" | "write";
+  /** Id of the team that the project belongs to. */
+  source: string;
+  /** The team's namespace, or the user whose private team it is. */
+  grantee: string;
+}
+
 /** Files fixed at a moment. The id derives from team and content: equal folders are one snapshot. */
 export interface Snapshot {
   kind: string;
@@ -390,7 +749,7 @@ export interface SnapshotOffer {
   missing: string[];
 }
 
-/** A group of people, their roles, and all that is theirs. */
+/** A group of people and all that is theirs. `name` is its namespace and never changes. */
 export interface Team {
   kind: string;
   id: string;
@@ -410,8 +769,18 @@ export interface Team {
   tags: string[];
   /** The team of one that every user has. */
   private: boolean;
-  /** Role by user name. */
-  members: Record<string, "owner" | "admin" | "member" | "viewer">;
+  description: string;
+}
+
+/** What may change in a team; what is left out stays. */
+export interface TeamChange {
+  description: string | null;
+}
+
+/** Whether a saved credential works, and what the other side said. */
+export interface Tried {
+  works: boolean;
+  message: string;
 }
 
 export const FINAL_STATES: readonly string[] = ["Succeeded", "Failed", "Error", "Canceled"];

@@ -16,8 +16,9 @@ from pydantic import BaseModel
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
-from nabla.api.identity import caller, is_unix_peer
-from nabla.errors import BadInput, NablaError, TooLarge, Unauthenticated
+from nabla.api.identity import caller, is_unix_peer, local
+from nabla.caller import Caller, calling
+from nabla.errors import BadInput, Forbidden, NablaError, TooLarge, Unauthenticated
 from nabla.policy import Actor, Verb
 from nabla.schema import Model, Problem
 
@@ -36,10 +37,11 @@ RECHECK = 2.0
 class Rule:
     """One operation of a route: who may call it, and what it takes and gives.
 
-    `access` is `open` (anybody), `user` (anybody signed in), or the policy's verb that the service checks.
+    `access` is `open` (anybody), `user` (anybody signed in), `admin` (an admin of the hub, not by the token
+    of a page), or the policy's verb that the service checks.
     """
 
-    access: Literal["open", "user"] | Verb
+    access: Literal["open", "user", "admin"] | Verb
     answer: type[BaseModel] | str | None = None
     body: type[Model] | str | None = None
     status: int = 200
@@ -74,14 +76,20 @@ class NablaHandler(APIHandler):
             return
         if is_unix_peer(self):
             self.current_user = self._jupyter_current_user = None
-            self.actor = await self.nabla.teams.actor(self.nabla.owner, "local", admin=True)
+            await self._enter(local(self))
             return
         await super().prepare()
         if self.current_user is None:
             raise Unauthenticated("Sign in first: nobody is signed in, or the token is not valid.")
         self._asked = time.monotonic()
-        who = caller(self)
+        await self._enter(caller(self))
+
+    async def _enter(self, who: Caller) -> None:
+        """Let `who` in, unless the rule asks for an admin and they are none."""
+        calling.set(who)
         self.actor = await self.nabla.teams.actor(who.user, who.kind, who.admin)
+        if self.rule.access == "admin" and not (who.admin and who.kind in {"local", "cookie", "token"}):
+            raise Forbidden("Only an admin of the hub may do this, signed in to the hub's own pages.")
 
     def get_login_url(self) -> str:
         """Refuse instead of sending an API's caller to a page."""

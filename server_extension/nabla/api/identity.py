@@ -5,22 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nabla.policy import ActorKind
+from nabla.caller import Caller
 
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
-
-
-@dataclass(frozen=True)
-class Caller:
-    """A user and how they proved it."""
-
-    user: str
-    kind: ActorKind
-    admin: bool
 
 
 def is_unix_peer(handler: RequestHandler) -> bool:
@@ -43,7 +33,21 @@ def caller(handler: Any) -> Caller:
     solo mode, lets in only the person whose server it is: the home's owner.
     """
     tell = getattr(handler.identity_provider, "actor", None)
-    if tell is None:
-        return Caller(user=handler.settings["nabla"].owner, kind="cookie", admin=True)
-    known = tell(handler)
-    return Caller(user=known["user"], kind=known["kind"], admin=bool(known["admin"]))
+    known = (
+        {"user": handler.settings["nabla"].owner, "kind": "cookie", "admin": True}
+        if tell is None
+        else tell(handler)
+    )
+    return Caller(
+        user=known["user"], kind=known["kind"], admin=bool(known["admin"]), address=address(handler)
+    )
+
+
+def local(handler: Any) -> Caller:
+    """Return the home's owner, who speaks through the Unix socket."""
+    return Caller(user=handler.settings["nabla"].owner, kind="local", admin=True, address="local")
+
+
+def address(handler: Any) -> str:
+    """Return where a request comes from, as the proxy in front of us saw it."""
+    return str(handler.request.remote_ip or "")

@@ -118,7 +118,7 @@ class StreamHandler(NablaHandler):
                 raise BadInput(f"follow is {given[:80]!r}: it takes run:ID@OFFSET.", field="follow")
             run = await self.nabla.runs.get(self.actor, match[1])
             tails[run.id] = Tail(self.nabla, run, int(match[2]))
-        subscription = self.nabla.changes.subscribe(self.actor.teams)
+        subscription = self.nabla.changes.subscribe(self.actor.sight)
         self.begin_stream()
         try:
             await write_event(self, "{}", event="open")

@@ -1,7 +1,19 @@
 """One class per noun: REST body, stored document, SDK value, and source of the generated types."""
 
+from nabla.schema.access import (
+    ApiKey,
+    KeyScope,
+    MadeApiKey,
+    NewApiKey,
+    NewSecret,
+    Secret,
+    SecretVersion,
+    Tried,
+)
+from nabla.schema.audit import Activity, AuditEntry, Found, NewAuditEntry
 from nabla.schema.base import Document, Model, Page, now
 from nabla.schema.instance import Capacity, Instance, InstanceOffer, QueuePlace
+from nabla.schema.link import Link, NewLink
 from nabla.schema.project import (
     NewProject,
     Project,
@@ -22,23 +34,59 @@ from nabla.schema.run import (
 )
 from nabla.schema.service import Change, Health, Instances, Me, Problem, Queued
 from nabla.schema.snapshot import GitState, Manifest, Snapshot, SnapshotFile, SnapshotOffer
-from nabla.schema.team import Role, Team
+from nabla.schema.team import (
+    Belonging,
+    Invitation,
+    MadeInvitation,
+    Membership,
+    MembershipChange,
+    NewInvitation,
+    NewServiceAccount,
+    NewShare,
+    NewTeam,
+    Removal,
+    Role,
+    ServiceAccount,
+    Share,
+    Team,
+    TeamChange,
+)
 
 __all__ = [
+    "Activity",
+    "ApiKey",
+    "AuditEntry",
+    "Belonging",
     "Capacity",
     "Change",
     "Document",
     "Environment",
+    "Found",
     "GitState",
     "Health",
     "Instance",
     "InstanceOffer",
     "Instances",
+    "Invitation",
+    "KeyScope",
+    "Link",
+    "MadeApiKey",
+    "MadeInvitation",
     "Manifest",
     "Me",
+    "Membership",
+    "MembershipChange",
     "Model",
+    "NewApiKey",
+    "NewAuditEntry",
+    "NewInvitation",
+    "NewLink",
     "NewProject",
     "NewRun",
+    "NewSecret",
+    "NewServiceAccount",
+    "NewShare",
+    "NewTeam",
     "NotebookSummary",
     "Page",
     "Parameter",
@@ -50,14 +98,21 @@ __all__ = [
     "ProjectDeletion",
     "QueuePlace",
     "Queued",
+    "Removal",
     "Rerun",
     "Role",
     "Run",
     "RunFailure",
     "RunSpec",
+    "Secret",
+    "SecretVersion",
+    "ServiceAccount",
+    "Share",
     "Snapshot",
     "SnapshotFile",
     "SnapshotOffer",
     "Team",
+    "TeamChange",
+    "Tried",
     "now",
 ]

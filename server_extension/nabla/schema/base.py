@@ -61,6 +61,11 @@ class Document(Model):
     unique_name: ClassVar[bool] = False
     """Whether no two of a kind in one team and project share a name."""
 
+    @property
+    def noun(self) -> str:
+        """Return the row of the policy's matrix that it falls under."""
+        return self.kind
+
     def search_text(self) -> str:
         """Return what the full-text index holds of this document."""
         return " ".join([self.name, self.id, *self.tags])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from nabla.policy import Sight
 from nabla.schema import Change
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ PENDING = 2000
 class Subscription:
     """The changes that one page has not been told yet; many of one row are told as the last."""
 
-    def __init__(self, teams: frozenset[str]) -> None:
-        self.teams = teams
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
         self.overflow = False
         self.ready = asyncio.Event()
         self._pending: dict[tuple[str, str], Change] = {}
@@ -45,9 +46,9 @@ class Changes:
         self._subscriptions: set[Subscription] = set()
         store.on_change(self._tell)
 
-    def subscribe(self, teams: frozenset[str]) -> Subscription:
-        """Open a subscription to the rows of these teams; close it with `unsubscribe`."""
-        subscription = Subscription(teams)
+    def subscribe(self, sight: Sight) -> Subscription:
+        """Open a subscription to the rows in sight; close it with `unsubscribe`."""
+        subscription = Subscription(sight)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -56,6 +57,7 @@ class Changes:
         self._subscriptions.discard(subscription)
 
     def _tell(self, stored: StoredChange) -> None:
+        change = stored.change
         for subscription in self._subscriptions:
-            if stored.team in subscription.teams:
-                subscription.put(stored.change)
+            if subscription.sight.sees(change.kind, change.id, stored.team, change.project):
+                subscription.put(change)

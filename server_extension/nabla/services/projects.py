@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nabla.errors import BadInput, Conflict, NotFound, did_you_mean
 from nabla.ids import check_name, is_id, new_id
-from nabla.policy import Actor, check
+from nabla.policy import Actor, check, decide
 from nabla.schema import (
     NewProject,
     Page,
@@ -81,9 +81,14 @@ class Projects:
             return project
         for team in sorted(actor.teams):
             found = await self._projects.find(team=team, name=ref)
-            if found is not None:
+            if found is not None and decide(actor, "read", found).allowed:
                 return found
-        known = await self._projects.list(teams=actor.teams, limit=200)
+        sight = actor.sight
+        if sight.projects:
+            named = await self._projects.list(teams=(), shared=sight.projects, name=ref, limit=1)
+            if named.items:
+                return named.items[0]
+        known = await self._projects.list(teams=sight.teams, shared=sight.projects, limit=200)
         raise NotFound(
             f"There is no project {ref!r}.{did_you_mean(ref, [project.name for project in known.items])}"
         )
@@ -102,7 +107,8 @@ class Projects:
     async def list(self, actor: Actor, query: ListQuery) -> Page[Project]:
         """Return the projects of the actor's teams, newest first."""
         return await self._projects.list(
-            teams=actor.teams,
+            teams=actor.sight.teams,
+            shared=actor.sight.projects,
             q=query.q,
             tag=query.tag,
             archived=query.archived,

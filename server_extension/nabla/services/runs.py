@@ -94,7 +94,8 @@ class Runs:
         """Return the runs of the actor's teams, newest first."""
         project = await self._projects.get(actor, query.project) if query.project else None
         return await self._runs.list(
-            teams=actor.teams,
+            teams=actor.sight.teams,
+            shared=actor.sight.projects,
             project=project.id if project else None,
             state=list(query.states) or None,
             name=query.name,

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nabla.errors import Conflict
+from nabla.errors import Conflict, NotFound
 from nabla.ids import derived_id
 from nabla.policy import Actor, ActorKind
-from nabla.schema import Team
+from nabla.schema import Membership, Share, Team
 
 if TYPE_CHECKING:
-    from nabla.store import Store
+    from nabla.store import Store, StoredChange, Transaction
+
+ACCESS = frozenset({"membership", "share", "team"})
+"""Kinds of rows whose change may change who sees what."""
 
 
 class Teams:
     """The rules of teams."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._teams = store.collection(Team)
-        self._private: dict[str, Team] = {}
+        self._members = store.collection(Membership)
+        self._shares = store.collection(Share)
+        self._known: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+        """Roles by team and by shared project, by user; forgotten when any of it changes."""
+        self._changed = 0
+        store.on_change(self._forget)
 
     @staticmethod
     def private_id(user: str) -> str:
@@ -27,22 +36,56 @@ class Teams:
 
     async def private(self, user: str) -> Team:
         """Return the private team of a user, made when they are first seen."""
-        known = self._private.get(user)
-        if known is not None:
-            return known
         id = self.private_id(user)
-        team = Team(id=id, team=id, owner=user, name=user, private=True, members={user: "owner"})
         try:
-            team = await self._teams.add(team)
+            return await self._teams.get(id)
+        except NotFound:
+            pass
+
+        def make(store: Transaction) -> Team:
+            team = store.add(Team(id=id, team=id, owner=user, name=user, private=True))
+            store.add(self.membership(id, user, role="owner", source="made"))
+            return team
+
+        try:
+            return await self._store.call(make)
         except Conflict:
-            team = await self._teams.get(id)
-        self._private[user] = team
-        return team
+            return await self._teams.get(id)
+
+    @staticmethod
+    def membership(team: str, user: str, **values: str) -> Membership:
+        """Return the row that says that `user` is in `team`: its id derives from both."""
+        id = derived_id("membership", team, user)
+        return Membership.model_validate({"id": id, "team": team, "owner": user, "name": user, **values})
 
     async def actor(self, user: str, kind: ActorKind, admin: bool) -> Actor:
-        """Return who asks, with their role in each of their teams."""
-        team = await self.private(user)
-        return Actor(user=user, kind=kind, admin=admin, roles={team.id: "owner"})
+        """Return who asks, with their role in each of their teams and in each project shared with those."""
+        known = self._known.get(user)
+        if known is None:
+            asked = self._changed
+            known = await self._access(user)
+            if asked == self._changed:  # else what was read may be old already: the next one reads anew
+                self._known[user] = known
+        return Actor(user=user, kind=kind, admin=admin, roles=known[0], shares=known[1])
+
+    async def _access(self, user: str) -> tuple[dict[str, str], dict[str, str]]:
+        await self.private(user)
+
+        def read(store: Transaction) -> tuple[dict[str, str], dict[str, str]]:
+            roles = {one.team: str(one.role) for one in store.every(Membership, teams=None, owner=user)}
+            shares: dict[str, str] = {}
+            for share in store.every(Share, teams=roles):
+                role = "member" if share.access == "write" else "viewer"
+                if share.project and shares.get(share.project) != "member":
+                    shares[share.project] = role
+            return roles, shares
+
+        return await self._store.read(read)
+
+    def _forget(self, stored: StoredChange) -> None:
+        if stored.change.kind in ACCESS:
+            self._changed += 1
+            self._known.clear()
 
     async def names(self, actor: Actor) -> dict[str, str]:
         """Return the name by id of every team the actor is in."""

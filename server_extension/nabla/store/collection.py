@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import abc
 from collections.abc import Callable
@@ -95,7 +96,9 @@ class Store:
                     self._loop.call_soon_threadsafe(self._tell, transaction.changes)
             return answer
 
-        return await asyncio.get_running_loop().run_in_executor(lane.thread, work)
+        # Who calls is known on the thread too: what a change writes down about them is written there.
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(lane.thread, context.run, work)
 
     def _tell(self, changes: list[StoredChange]) -> None:
         for change in changes:
@@ -141,8 +144,9 @@ class Collection(Generic[T]):
     ) -> Page[T]:
         """Return a page of what `teams` (None: all teams) hold, newest first.
 
-        Filters: `project`, `owner`, `state` (one or several), `name`, `tag`, `archived`, `q` (every word of
-        it begins a word of the document) and `due_before`. Raises `BadInput` on a cursor that is none.
+        Filters: `shared` (ids of projects of other teams whose things are shown too), `project`, `owner`,
+        `state` (one or several), `name`, `tag`, `archived`, `q` (every word of it begins a word of the
+        document) and `due_before`. Raises `BadInput` on a cursor that is none.
         """
         return await self.store.read(
             lambda t: t.list(self.cls, teams=teams, cursor=cursor, limit=limit, newest=newest, **filters)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, func, or_, select, union
 
 from nabla.errors import BadInput
 from nabla.store.tables import documents, milliseconds, search, tags
@@ -33,6 +33,7 @@ class Filters(TypedDict, total=False):
     archived: bool | None
     q: str | None
     due_before: datetime | None
+    shared: Collection[str] | None
 
 
 def cursor_of(seq: int) -> str:
@@ -98,11 +99,21 @@ class Query:
         return [state] if isinstance(state, str) else list(dict.fromkeys(state))
 
     @property
+    def shared(self) -> list[str]:
+        """The projects of other teams that are shown too, each once."""
+        return list(dict.fromkeys(self.filters.get("shared") or ()))
+
+    @property
+    def _home(self) -> str:
+        """The column that names the project that something is shared with."""
+        return "id" if self.kind == "project" else "project"
+
+    @property
     def empty(self) -> bool:
         """Whether nothing can match, whatever is stored."""
         q = self.filters.get("q")
         return (
-            (self.teams is not None and not self.teams)
+            (self.teams is not None and not self.teams and not self.shared)
             or self.states == []
             or (q is not None and not words_of(q))
         )
@@ -113,8 +124,8 @@ class Query:
         walks = [self._walk(path, start, limit, newest=newest) for path in self._paths()]
         if len(walks) == 1:
             return walks[0].with_only_columns(documents.c.seq, documents.c.document)
-        # One short walk along an index for each team and state, then the nearest rows of all of them.
-        merged = union_all(*(select(walk.subquery().c.seq) for walk in walks)).subquery()
+        # One short walk along an index for each team and state, then the nearest rows of all of them, once.
+        merged = union(*(select(walk.subquery().c.seq) for walk in walks)).subquery()
         nearest = select(merged.c.seq).order_by(_order(merged.c.seq, newest=newest)).limit(limit + 1)
         return (
             select(documents.c.seq, documents.c.document)
@@ -146,7 +157,8 @@ class Query:
             return [kind | {"owner": owner}]
         choices: list[list[dict[str, str]]] = [[kind if project is None else kind | {"project": project}]]
         if project is None and self.teams is not None:
-            choices.append([{"team": team} for team in dict.fromkeys(self.teams)])
+            teams = [{"team": team} for team in dict.fromkeys(self.teams)]
+            choices.append([*teams, *({self._home: project} for project in self.shared)])
         if self.states is not None:
             choices.append([{"state": state} for state in self.states])
         paths = [
@@ -192,7 +204,8 @@ class Query:
             if isinstance(value, str) and name not in path:
                 conditions.append(column(name) == value)
         if self.teams is not None and "team" not in path:
-            conditions.append(column("team").in_(list(self.teams)))
+            seen = column("team").in_(list(self.teams))
+            conditions.append(or_(seen, column(self._home).in_(self.shared)) if self.shared else seen)
         if self.states is not None and "state" not in path:
             conditions.append(column("state").in_(self.states))
         if given.get("archived") is not None:
@@ -203,7 +216,14 @@ class Query:
             conditions += [tags.c.kind == self.kind, tags.c.tag == tag]
         if (q := given.get("q")) is not None:
             conditions.append(
-                matching(self.dialect, q, kind=self.kind, teams=self.teams, project=given.get("project"))
+                matching(
+                    self.dialect,
+                    q,
+                    kind=self.kind,
+                    # What is shared lies in other teams: which rows may be seen is checked row by row then.
+                    teams=None if self.shared else self.teams,
+                    project=given.get("project"),
+                )
             )
         return conditions
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 from nabla.schema import Document
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision of `nabla.migrations`; a database stamped with it needs no Alembic."""
 
 SEQ_BITS = 15
@@ -80,6 +91,59 @@ counters = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+credentials = Table(
+    "credentials",
+    metadata,
+    # SHA-256 of the text that was given out: keys, workloads' tokens, invitations, links.
+    Column("hash", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("expires", BigInteger),
+)
+Index("credentials_id", credentials.c.id)
+
+secret_values = Table(
+    "secret_values",
+    metadata,
+    Column("secret", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("author", String, nullable=False),
+)
+Index("secret_values_key", secret_values.c.key)
+
+_AUDIT_WORDS = ("actor", "via", "key", "address", "verb", "kind", "object", "name", "team", "project")
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    *(Column(name, String, nullable=False) for name in _AUDIT_WORDS),
+    Column("outcome", String, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("detail", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    # Whether the line makes a sentence of the activity feed.
+    Column("feed", Boolean, nullable=False),
+    # SHA-256 over the line and the hash of the line before: a line that was changed or taken out shows.
+    Column("hash", String, nullable=False),
+)
+AUDIT_PATHS = {
+    "time": ("time",),
+    "team": ("team", "id"),
+    "project": ("project", "id"),
+    "actor": ("actor", "id"),
+    "object": ("object", "id"),
+    "feed_team": ("feed", "team", "id"),
+    "feed_project": ("feed", "project", "id"),
+}
+for _path, _columns in AUDIT_PATHS.items():
+    Index(f"audit_{_path}", *(audit.c[name] for name in _columns))
 
 
 def milliseconds(moment: datetime) -> int:

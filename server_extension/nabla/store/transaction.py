@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar, Unpack
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from nabla.errors import BadInput, Conflict, NablaError, NotFound
 from nabla.schema import Change, Document, Page, now
-from nabla.store.query import Filters, Query, check_page, check_text, cursor_of
+from nabla.store.query import LIMIT, Filters, Query, check_page, check_text, cursor_of
 from nabla.store.tables import SEQ_BITS, columns_of, counters, documents, milliseconds, tags
 from nabla.store.words import indexed_words, remove_words, write_words
 
@@ -71,6 +71,18 @@ class Transaction:
         items = [_read(cls, document) for _, document in rows[:limit]]
         after = cursor_of(rows[limit - 1][0]) if len(rows) > limit else None
         return Page[T](items=items, cursor=after)
+
+    def every(
+        self, cls: type[T], *, teams: Collection[str] | None, **filters: Unpack[Filters]
+    ) -> Iterator[T]:
+        """Yield all that `teams` (None: all) hold, oldest first; for what is known to be few."""
+        cursor = None
+        while True:
+            page = self.list(cls, teams=teams, cursor=cursor, limit=LIMIT, newest=False, **filters)
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     def count(self, cls: type[T], *, teams: Collection[str] | None, **filters: Unpack[Filters]) -> int:
         """Return how many documents match."""

@@ -1,0 +1,116 @@
+"""How the parts of a brain are put together: each service with the few others that it asks."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nabla.admission import Admission
+    from nabla.app import Nabla
+    from nabla.backends.base import Backend
+    from nabla.integrations.objects import Objects
+    from nabla.machine import Machine
+    from nabla.reconciler import Reconciler
+    from nabla.schema import Instance
+    from nabla.services.changes import Changes
+    from nabla.services.in_place import InPlaceRuns
+    from nabla.services.projects import Projects
+    from nabla.services.run_steps import RunSteps
+    from nabla.services.runs import Runs
+    from nabla.services.snapshots import Snapshots
+    from nabla.services.teams import Teams
+    from nabla.store import Store
+
+
+class Parts:
+    """What a brain is made of, once it has started."""
+
+    store: Store
+    objects: Objects
+    machine: Machine
+    catalogue: list[Instance]
+    backend: Backend
+    reconciler: Reconciler
+    admission: Admission
+    teams: Teams
+    changes: Changes
+    snapshots: Snapshots
+    projects: Projects
+    runs: Runs
+    in_place: InPlaceRuns
+    run_steps: RunSteps
+
+
+async def compose(nabla: Nabla) -> None:
+    """Open the store, build every service on it, and start to drive work (unless `drive` is off)."""
+    from nabla import instances, machine
+    from nabla.admission import Admission
+    from nabla.integrations.objects import Objects
+    from nabla.reconciler import Reconciler
+    from nabla.store import Store
+
+    home = Path(nabla.home)
+    nabla.store = Store(nabla.database_url)
+    await nabla.store.open()
+    nabla.objects = Objects(home / "objects")
+    nabla.machine = machine.measure()
+    nabla.catalogue = instances.derive(nabla.machine)
+    nabla.backend = _make_backend(nabla, home)
+    nabla.reconciler = Reconciler(parent=nabla)
+    nabla.admission = Admission(nabla.machine, nabla.catalogue, on_free=partial(nabla.reconciler.put, "run"))
+    _people(nabla)
+    _work(nabla, home)
+    if nabla.drive:
+        await nabla.in_place.enter_all()
+        await nabla.backend.open()
+        await nabla.reconciler.start()
+
+
+def _people(nabla: Nabla) -> None:
+    """Build what says who may do what."""
+    from nabla.services.changes import Changes
+    from nabla.services.teams import Teams
+
+    nabla.teams = Teams(nabla.store)
+    nabla.changes = Changes(nabla.store)
+
+
+def _work(nabla: Nabla, home: Path) -> None:
+    """Build what work is made of, and what drives it."""
+    from nabla.services.in_place import InPlaceRuns
+    from nabla.services.project_steps import ProjectSteps
+    from nabla.services.projects import Projects
+    from nabla.services.run_steps import RunSteps
+    from nabla.services.runs import Runs
+    from nabla.services.snapshots import Snapshots
+
+    store, put = nabla.store, nabla.reconciler.put
+    nabla.snapshots = Snapshots(store, nabla.objects)
+    nabla.projects = Projects(store, put)
+    nabla.runs = Runs(
+        store,
+        projects=nabla.projects,
+        snapshots=nabla.snapshots,
+        backend=nabla.backend,
+        catalogue=nabla.instances,
+        put=put,
+    )
+    known: dict[str, Any] = {"teams": nabla.teams, "projects": nabla.projects, "put": put}
+    nabla.in_place = InPlaceRuns(home / "in_place", store, owner=nabla.owner, **known)
+    nabla.run_steps = RunSteps(store, nabla.backend, nabla.admission, nabla.instances)
+    project_steps = ProjectSteps(store, nabla.backend, put)
+    nabla.reconciler.register("run", nabla.run_steps.step, nabla.run_steps.unfinished)
+    nabla.reconciler.register("project", project_steps.step, project_steps.unfinished)
+
+
+def _make_backend(nabla: Nabla, home: Path) -> Backend:
+    made: dict[str, Any] = {"parent": nabla}
+    make: type[Backend] = nabla.backend_class  # type: ignore[assignment]
+    if "root" in make.class_trait_names():
+        # Of several people, each is to see as little of the owner's home as from their own server.
+        hide = [home, Path.home(), "/mnt", "/media"] if nabla.mode == "hub" else [home]
+        made |= {"root": str(home / "runs"), "lay_out": nabla.objects.lay_out, "hide": [*map(str, hide)]}
+        made |= {} if nabla.mode == "hub" else {"warm": 0}
+    return make(**made)
