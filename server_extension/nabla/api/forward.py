@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
-from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import StreamClosedError
-from tornado.netutil import Resolver
-from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
+from tornado.simple_httpclient import HTTPStreamClosedError
 from tornado.web import authenticated
 
+from nabla.api.to_socket import client
 from nabla.schema import Problem
 
 PASSED = ("Content-Type", "Last-Event-ID", "Accept")
 RETURNED = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Security-Policy")
-CLIENTS = 1000
-
-
-class SocketResolver(Resolver):
-    """Resolves every host to one Unix socket."""
-
-    def initialize(self, path: Path) -> None:
-        """Remember the socket; a path over the kernel's 107 bytes goes through its folder's descriptor."""
-        self.path = path
-
-    async def resolve(self, host: str, port: int, family: Any = None) -> list[tuple[int, Any]]:
-        """Return the socket's address."""
-        if len(os.fsencode(self.path)) <= 100:
-            return [(socket.AF_UNIX, str(self.path))]
-        self.close()
-        self._folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        return [(socket.AF_UNIX, f"/proc/self/fd/{self._folder}/{self.path.name}")]
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        folder = self.__dict__.pop("_folder", None)
-        if folder is not None:
-            os.close(folder)
-
-
-def client(home: Path) -> SimpleAsyncHTTPClient:
-    """Return an HTTP client for the socket of a home."""
-    return SimpleAsyncHTTPClient(
-        force_instance=True,
-        resolver=SocketResolver(path=home / "service.sock"),
-        max_clients=CLIENTS,
-        max_body_size=1 << 40,
-    )
 
 
 class ForwardHandler(APIHandler):
