@@ -38,8 +38,13 @@ MATRIX: dict[str, dict[str, frozenset[Verb]]] = {
 }
 """What each role of a team may do to each noun that belongs to the team."""
 
-SHARED = frozenset({"project", "run", "snapshot", "link"})
-"""What a share of a project opens to the team that it is shared with."""
+SHARED: dict[str, dict[str, frozenset[Verb]]] = {
+    "project": {"viewer": READ, "member": frozenset({"read", "run", "write"})},
+    "run": {"viewer": READ, "member": frozenset({"read", "run", "write"})},
+    "snapshot": {"viewer": READ, "member": frozenset({"read", "run"})},
+    "link": {"viewer": READ, "member": READ},
+}
+"""What a share of a project opens to those whom it is shared with, to read (viewer) or to write (member)."""
 
 HUB_ADMIN: dict[str, frozenset[Verb]] = {
     "team": frozenset({"read", "write", "manage", "delete"}),
@@ -143,10 +148,12 @@ def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
     unseen = Decision(False, f"there is no {thing.kind} {thing.id}", visible=False)
     home = thing.id if thing.kind == "project" else thing.project
     role = actor.roles.get(thing.team)
-    if role is None and noun in SHARED and home is not None:
-        role = actor.shares.get(home)
     verbs = MATRIX.get(noun, {}).get(role or "", NONE)
     who = f"{'an' if role in {'admin', 'owner'} else 'a'} {role}"
+    if role is None and noun in SHARED and home is not None:
+        role = actor.shares.get(home)
+        verbs = SHARED[noun].get(role or "", NONE)
+        who = f"somebody with whom the project is shared to {'write' if role == 'member' else 'read'}"
     if actor.admin and actor.kind != "page" and verb not in verbs and noun in HUB_ADMIN:
         verbs, who = verbs | HUB_ADMIN[noun], "an admin of the hub"
     if (role is None and not verbs) or not _within(actor.limit, thing, home, verb):
