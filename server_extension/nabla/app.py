@@ -136,6 +136,8 @@ class Nabla(LoggingConfigurable, Parts):
             admin=actor.admin,
             team=self.teams.private_id(actor.user),
             teams=await self.teams.names(actor),
+            roles=dict(actor.roles),
+            lenders=await self.teams.lenders(actor),
             mode=self.mode,
             version=__version__,
         )

@@ -272,6 +272,10 @@ export interface Me {
   team: string;
   /** Name by id, of every team the caller is in. */
   teams: Record<string, string>;
+  /** The caller's role by id of a team that they are in. */
+  roles: Record<string, "owner" | "admin" | "member" | "viewer">;
+  /** Name by id, of other teams that share a project with the caller. */
+  lenders: Record<string, string>;
   mode: "hub" | "solo" | "process";
   version: string;
 }

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nabla.schema.base import Model
 from nabla.schema.instance import InstanceOffer, QueuePlace
+from nabla.schema.team import Role
 
 Mode = Literal["hub", "solo", "process"]
 
@@ -27,6 +28,12 @@ class Me(Model):
     admin: bool
     team: str = Field(description="Id of the caller's private team.")
     teams: dict[str, str] = Field(description="Name by id, of every team the caller is in.")
+    roles: dict[str, Role] = Field(
+        default_factory=dict, description="The caller's role by id of a team that they are in."
+    )
+    lenders: dict[str, str] = Field(
+        default_factory=dict, description="Name by id, of other teams that share a project with the caller."
+    )
     mode: Mode
     version: str
 

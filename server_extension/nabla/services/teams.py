@@ -90,3 +90,13 @@ class Teams:
     async def names(self, actor: Actor) -> dict[str, str]:
         """Return the name by id of every team the actor is in."""
         return {id: (await self._teams.get(id)).name for id in actor.roles}
+
+    async def lenders(self, actor: Actor) -> dict[str, str]:
+        """Return the name by id of every other team of which a project is shared with the actor."""
+
+        def read(store: Transaction) -> dict[str, str]:
+            shares = store.every(Share, teams=actor.teams) if actor.shares else []
+            ids = {share.source for share in shares} - actor.teams
+            return {id: store.get(Team, id).name for id in ids}
+
+        return await self._store.read(read)
