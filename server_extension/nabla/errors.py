@@ -8,6 +8,7 @@ NablaError
  ├── Conflict            409  exit 2   the thing changed or its name is taken
  ├── TooLarge            413  exit 2   over a stated bound
  ├── WorkFailed          422  exit 1   the work ran and failed
+ ├── TooOften            429  exit 5   tried too often: wait a little
  ├── Unavailable         503  exit 5   the service, or something it needs, is not there
  └── NoSpace             507  exit 5   a disk is full
 
@@ -94,6 +95,17 @@ class WorkFailed(NablaError):
 
     status = 422
     exit_code = 1
+
+
+class TooOften(NablaError):
+    """It was tried too often: `seconds` says when it may be tried again."""
+
+    status = 429
+    exit_code = 5
+
+    def __init__(self, message: str, *, field: str | None = None, seconds: int = 1) -> None:
+        super().__init__(message, field=field)
+        self.seconds = seconds
 
 
 class Unavailable(NablaError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import string
+import zlib
 
 from nabla.errors import BadInput
 
@@ -28,6 +30,10 @@ PREFIXES = {
     "link": "ln",
 }
 NAME_LENGTH = 100
+LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+"""What the random part of a key is made of."""
+TEXT_LENGTH = 40
+CHECK_LENGTH = 6
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -54,6 +60,28 @@ def place_mark(runs: str) -> str:
 def is_id(kind: str, text: str) -> bool:
     """Tell whether `text` has the form of an id of this noun."""
     return re.fullmatch(PREFIXES[kind] + "[0-9a-z]{13}", text) is not None
+
+
+def checked_text(prefix: str) -> str:
+    """Return a fresh key or token: `prefix`, 34 random letters and digits (202 bits), 6 that check them."""
+    text = prefix + "".join(secrets.choice(LETTERS) for _ in range(TEXT_LENGTH - CHECK_LENGTH))
+    return text + _check_letters(text)
+
+
+def is_whole(text: str, prefix: str) -> bool:
+    """Tell whether `text` has the form of what `checked_text` makes: a mistyped one has not."""
+    if re.fullmatch(re.escape(prefix) + f"[0-9A-Za-z]{{{TEXT_LENGTH}}}", text) is None:
+        return False
+    return text[-CHECK_LENGTH:] == _check_letters(text[:-CHECK_LENGTH])
+
+
+def _check_letters(text: str) -> str:
+    number = zlib.crc32(text.encode())
+    letters = []
+    for _ in range(CHECK_LENGTH):
+        number, digit = divmod(number, len(LETTERS))
+        letters.append(LETTERS[digit])
+    return "".join(letters)
 
 
 def check_name(name: str, what: str = "name") -> str:

@@ -26,7 +26,14 @@ class ApiKey(Document):
     expires: datetime | None = None
     last_used: datetime | None = Field(default=None, description="To the minute.")
     hint: str = Field(default="", description="Its first characters, to tell it from others.")
+    made_by: str | None = Field(
+        default=None, description="Id of the key that made it: revoked with it, and never longer-lived."
+    )
     unique_name: ClassVar[bool] = False
+
+    def search_text(self) -> str:
+        """Return what the full-text index holds of this key."""
+        return f"{super().search_text()} {self.made_by or ''}"
 
     @property
     def noun(self) -> str:

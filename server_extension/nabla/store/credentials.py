@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
-import string
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, insert, or_, select, update
 
+from nabla.ids import checked_text
 from nabla.schema import now
 from nabla.store.tables import credentials, milliseconds
 
@@ -23,13 +23,14 @@ PREFIX: dict[CredentialKind, str] = {
     "invitation": "nbi_",
     "link": "nbv_",
 }
-LETTERS = 40
-_ALPHABET = string.ascii_letters + string.digits
+REVOKED = "revoked"
+"""The kind of what let somebody in once: kept for a while, so that who shows it is told so."""
+REMEMBERED = timedelta(days=90)
 
 
 def new_text(kind: CredentialKind) -> str:
-    """Return a fresh text of this kind: its prefix and 40 random letters and digits (238 bits)."""
-    return PREFIX[kind] + "".join(secrets.choice(_ALPHABET) for _ in range(LETTERS))
+    """Return a fresh text of this kind: its prefix and 40 letters and digits, the last 6 a checksum."""
+    return checked_text(PREFIX[kind])
 
 
 def hash_of(text: str) -> str:
@@ -60,3 +61,31 @@ def find(store: Transaction, kind: CredentialKind, text: str) -> str | None:
 def drop(store: Transaction, id: str) -> None:
     """Forget every text that stands for the document `id`."""
     store.connection.execute(delete(credentials).where(credentials.c.id == id))
+
+
+def revoke(store: Transaction, id: str) -> None:
+    """Let no text that stands for the document `id` in any more; that it did is remembered for 90 days."""
+    moment = now()
+    gone = delete(credentials).where(
+        credentials.c.kind == REVOKED, credentials.c.expires < milliseconds(moment)
+    )
+    store.connection.execute(gone)
+    until = milliseconds(moment + REMEMBERED)
+    statement = update(credentials).where(credentials.c.id == id).values(kind=REVOKED, expires=until)
+    store.connection.execute(statement)
+
+
+class Credential(NamedTuple):
+    """One row: the hash of a text, what it stands for, and until when (milliseconds since the epoch)."""
+
+    hash: str
+    kind: str
+    id: str
+    expires: int | None
+
+
+def every(store: Transaction, kinds: Collection[str]) -> list[Credential]:
+    """Return all rows of these kinds."""
+    c = credentials.c
+    rows = store.connection.execute(select(c.hash, c.kind, c.id, c.expires).where(c.kind.in_(kinds)))
+    return [Credential(*row) for row in rows]
