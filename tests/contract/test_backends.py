@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import errno
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -54,6 +56,10 @@ class Local:
         code = "import time; hoard = bytearray(600 << 20); time.sleep(3600)"
         return Workload(id=id, kind="job", command=("{python}", "-c", code), instance=SMALL)
 
+    def tells(self, id: str, value: str, **secrets: dict[str, str]) -> Workload:
+        script = 'printf %s "$TOKEN"; [ -z "$NABLA_SECRET_FILES" ] || cat "$NABLA_SECRET_FILES/keys/token"'
+        return dataclasses.replace(self._made(id, script), **secrets)
+
     def _made(self, id: str, script: str, snapshot: str | None = None) -> Workload:
         command = ("sh", "-c", script)
         files = {"word": "word"}
@@ -97,6 +103,10 @@ class Memory:
         self.backend.seconds, self.backend.ignore_stop = float("inf"), stubborn
         self.backend.output = prints
         return self._made(id)
+
+    def tells(self, id: str, value: str, **secrets: dict[str, str]) -> Workload:
+        self.backend.output = value
+        return dataclasses.replace(self._made(id), **secrets)
 
     def is_greedy(self, id: str) -> Workload:
         self.backend.seconds, self.backend.out_of_memory = 0.0, True
@@ -295,3 +305,50 @@ async def test_an_id_that_is_a_path_is_refused(place, id):
         place.backend.folder(id)
     with pytest.raises(BadInput):
         await place.backend.start(place.ends(id))
+
+
+VALUE = "hunter2-0123456789"
+
+
+def files_with(value: str, *folders: Path) -> list[Path]:
+    """Return the files below `folders`, and of the machine's shared memory, that hold a value."""
+    found = []
+    for folder in folders:
+        for path in folder.rglob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file() and value.encode() in path.read_bytes():
+                    found.append(path)
+    return found
+
+
+async def test_a_secret_reaches_the_command_and_neither_its_folder_nor_its_log(place, tmp_path):
+    workload = place.tells("w-1", VALUE, secret_env={"TOKEN": VALUE}, secret_names={"TOKEN": "api-token"})
+    assert VALUE not in repr(workload)
+    await place.backend.start(workload)
+    assert (await state(place.backend, "w-1")).state == WorkloadState.SUCCEEDED
+    log = "".join([piece async for piece in place.backend.logs("w-1")])
+    assert log == "[secret:api-token]", "the command has the value, and its log the name"
+    assert files_with(VALUE, tmp_path) == []
+
+
+async def test_a_secret_file_is_there_while_the_command_runs_and_nowhere_else(place, tmp_path):
+    await place.backend.start(place.tells("w-1", VALUE, secret_files={"keys/token": VALUE}))
+    assert (await state(place.backend, "w-1")).state == WorkloadState.SUCCEEDED
+    assert "".join([piece async for piece in place.backend.logs("w-1")]) == "[secret:keys/token]"
+    assert files_with(VALUE, tmp_path, Path("/dev/shm")) == []
+
+
+async def test_a_secret_file_goes_with_a_workload_that_was_killed(place, tmp_path):
+    workload = dataclasses.replace(place.stays("w-1", prints="on"), secret_files={"token": VALUE})
+    await place.backend.start(workload)
+    await until(lambda: _started(place, "w-1"))
+    await place.lose("w-1")
+    assert (await state(place.backend, "w-1")).state == WorkloadState.LOST
+    assert files_with(VALUE, tmp_path, Path("/dev/shm")) == []
+
+
+@pytest.mark.parametrize("path", ["../token", "/etc/token", "a//b", "", "a/./b", "a\0"])
+async def test_a_secret_file_that_would_lie_elsewhere_is_refused(place, path):
+    with pytest.raises(BadInput, match="secret file"):
+        await place.backend.start(dataclasses.replace(place.ends("w-1"), secret_files={path: VALUE}))
+    assert await place.backend.list() == set()

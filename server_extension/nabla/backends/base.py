@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from traitlets.config import LoggingConfigurable
 
+from nabla import masking
 from nabla.schema import Instance
 from nabla.states import WorkloadState
 
@@ -34,6 +35,11 @@ class Workload:
     `files` (name -> text) are written into the workload's folder `job/` before the command starts, and the
     snapshot, if any, is laid out in `job/work/`, where the command starts. `command` may use `{python}`
     for the interpreter that Nabla runs on and `{job}` for the path of `job/` as the command sees it.
+
+    `secret_env` (variables) and `secret_files` (text by relative path, in the folder that the variable
+    `NABLA_SECRET_FILES` names) reach the command without ever lying on a disk or in a list of processes, and
+    are gone when it ends. In its log each value reads `[secret:NAME]`: `secret_names` has the names of those
+    that are not told by their variable or path (its keys: variables, and `file:PATH`).
     """
 
     id: str
@@ -48,6 +54,22 @@ class Workload:
     snapshot: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     gpus: tuple[str, ...] = ()
+    secret_env: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_files: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def secrets(self) -> list[tuple[str, str]]:
+        """Return the name and the value of each secret that it is given."""
+        return masking.named(self.secret_env, self.secret_files, self.secret_names)
+
+    def environment(self, files: str) -> dict[str, str]:
+        """Return all variables that it asks for; its secret files stand in the folder `files`."""
+        if not (self.secret_env or self.secret_files):
+            return dict(self.env)
+        known = masking.told(self.secret_env, self.secret_files, self.secret_names)
+        found = {**self.env, **self.secret_env, masking.NAMES: known}
+        return {**found, masking.FOLDER: files} if self.secret_files else found
 
 
 @dataclass(frozen=True)

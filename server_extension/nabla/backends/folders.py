@@ -12,12 +12,12 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nabla.backends import groups
+from nabla.backends import groups, secret_files
 from nabla.backends.base import Status
 from nabla.backends.supervisor import descendants, start_time
 from nabla.ids import place_mark
@@ -33,13 +33,16 @@ class Spec:
     """What a supervisor is told: the command, its environment, its walls (None: none) and its bounds."""
 
     command: list[str]
-    env: dict[str, str]
+    env: dict[str, str] = field(repr=False)
     bubblewrap: str
     walls: list[str] | None
     groups: dict[str, str]
     memory: int | None
     log_limit: int
     notices: list[str]
+    secrets: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    secret_files: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_folder: str = ""
 
     def as_json(self) -> bytes:
         """Return it as the supervisor reads it."""
@@ -72,6 +75,11 @@ class Folder:
         self.log = path / "log"
         self.temporary = path / "tmp"
         self.exit = path / "exit.json"
+
+    @property
+    def secrets(self) -> Path:
+        """Return where its secret files lie while it runs, if it has no walls."""
+        return secret_files.folder_of(self.path, self.place)
 
     @property
     def place(self) -> str:
@@ -177,11 +185,12 @@ class Folder:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
-        self._ungroup()
+        self._let_go()
 
-    def _ungroup(self) -> None:
+    def _let_go(self) -> None:
         made = read_json(self.path / "groups.json") or {}
         groups.remove([str(path) for path in made.values()])
+        secret_files.remove(self.secrets)
 
     def _processes(self) -> Iterator[int]:
         names = [self.path.name]
@@ -203,7 +212,7 @@ class Folder:
 
     def clear(self) -> None:
         """Remove what a start that broke half-way has left, but the lock and a stop that was asked for."""
-        self._ungroup()
+        self._let_go()
         for entry in self.path.iterdir():
             if entry.name in {"lock", "stop.json"}:
                 continue
@@ -214,7 +223,7 @@ class Folder:
 
     def remove(self) -> None:
         """Remove it: at once under its name, then piece by piece."""
-        self._ungroup()
+        self._let_go()
         gone = self.path.with_name(f".gone-{self.path.name}-{os.urandom(4).hex()}")
         try:
             self.path.rename(gone)

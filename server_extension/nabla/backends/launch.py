@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nabla.backends import sandbox, supervisor
+from nabla.backends import sandbox, secret_files, supervisor
 from nabla.backends.base import LayOut, Workload
 from nabla.backends.folders import Folder, Spec, write_json
 from nabla.backends.groups import Groups
@@ -66,6 +66,7 @@ class Site:
         folder.job.mkdir(mode=0o700, exist_ok=True)
         folder.work.mkdir(mode=0o700, exist_ok=True)
         folder.log.touch(0o600)
+        check_secret_files(workload)
         for name, text in workload.files.items():
             if Path(name).name != name or name in {"", ".", "..", "work"}:
                 raise BadInput(f"{name!r} cannot be the name of a file of a workload: use a plain name.")
@@ -85,12 +86,12 @@ class Site:
 
     def spec(self, name: str, workload: Workload, folder: Folder) -> Spec:
         """Return what the supervisor of this workload is told; makes its control group and its `/tmp`."""
-        walls, job = None, str(folder.job)
+        walls, job, secrets = None, str(folder.job), str(folder.secrets)
         instance = workload.instance
         env = {**self.environment, **bounds(instance), "PYTHONUNBUFFERED": "1"}
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
         if self.bubblewrap.program:
-            job = sandbox.JOB
+            job, secrets = sandbox.JOB, secret_files.INSIDE
             sandbox.make_temporary(folder.temporary)
             env |= sandbox.variables()
             seen = sandbox.survey([folder.path.parent, *self.hide])
@@ -104,7 +105,7 @@ class Site:
             )
         elif name != workload.id:
             job = ".."  # a warm slot is renamed when it is given its work, and its paths with it
-        env |= {"CUDA_VISIBLE_DEVICES": ",".join(workload.gpus), **workload.env}
+        env |= {"CUDA_VISIBLE_DEVICES": ",".join(workload.gpus), **workload.environment(secrets)}
         env |= {"NABLA_WORKLOAD_ID": name, "NABLA_WORKLOAD_PLACE": folder.place}
         fill = {"{python}": sys.executable, "{job}": job}
         command = [_filled(word, fill) for word in workload.command]
@@ -119,6 +120,9 @@ class Site:
             memory=instance.memory,
             log_limit=self.log_limit,
             notices=list(self._notices(workload)),
+            secrets=workload.secrets,
+            secret_files=workload.secret_files,
+            secret_folder=secrets,
         )
 
     def _devices(self, gpus: tuple[str, ...]) -> list[str]:
@@ -160,6 +164,16 @@ class Site:
 def bounds(instance: Instance) -> dict[str, str]:
     """Return the variables by which numerical libraries keep to the cores of an instance."""
     return dict.fromkeys(THREADS, str(max(1, math.ceil(instance.cpus))))
+
+
+def check_secret_files(workload: Workload) -> None:
+    """Raise `BadInput` for a secret file whose path leads out of its folder."""
+    for path in workload.secret_files:
+        parts = path.split("/")
+        if "\0" in path or any(part in {"", ".", ".."} for part in parts):
+            raise BadInput(
+                f"{path!r} cannot be the path of a secret file: write one like `name` or `a/name`."
+            )
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

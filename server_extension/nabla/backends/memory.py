@@ -13,7 +13,9 @@ from typing import ClassVar
 
 from traitlets import Any, Bool, Callable, Float, Int, Unicode, default
 
+from nabla import masking
 from nabla.backends.base import Backend, Status, Workload
+from nabla.backends.launch import check_secret_files
 from nabla.errors import BadInput, NoSpace, NotFound, Unavailable
 from nabla.states import WorkloadState
 
@@ -112,6 +114,7 @@ class MemoryBackend(Backend):
             raise Unavailable(f"The work {workload.id} could not be started: `fail_start` is on.")
         if self.no_space:
             raise NoSpace(f"The disk that holds {self.root} is full, so nothing was started.")
+        check_secret_files(workload)
         (folder / "work").mkdir(parents=True)
         for name, text in workload.files.items():
             (folder / name).write_text(text, encoding="utf-8")
@@ -123,7 +126,7 @@ class MemoryBackend(Backend):
             slow_start=self.slow_start,
             seconds=self.seconds,
             exit_code=self.exit_code,
-            output=self.output,
+            output=masking.Masks(workload.secrets).text(self.output),
             out_of_memory=self.out_of_memory,
             ignore_stop=self.ignore_stop,
             lost=self.lose,

@@ -105,8 +105,8 @@ class Pool:
 
     def fits(self, workload: Workload) -> bool:
         """Tell whether a slot could serve this workload."""
-        plain = not (workload.mounts or workload.image or workload.gpus)
-        short = len(json.dumps(workload.env)) < LONGEST
+        plain = not (workload.mounts or workload.image or workload.gpus or workload.secret_files)
+        short = len(json.dumps(workload.environment(""))) < LONGEST
         return self.size > 0 and workload.command == COMMAND and plain and short
 
     async def claim(self, workload: Workload) -> subprocess.Popen[bytes] | None:
@@ -149,7 +149,7 @@ class Pool:
             slot.folder = Folder(self.root / workload.id)
             # From here on it counts as begun: with the word sent first, a crash between would run it twice.
             (slot.folder.path / "handed").touch()
-            word = {"go": True, "env": {**bounds(instance), **workload.env}}
+            word = {"go": True, "env": {**bounds(instance), **workload.environment("")}}
             try:
                 os.write(slot.pipe, json.dumps(word).encode() + b"\n")
             except BrokenPipeError:

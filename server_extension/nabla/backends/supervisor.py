@@ -32,6 +32,16 @@ PSS = ("Pss_Anon:", "Pss_Shmem:")
 RSS = ("RssAnon:", "RssShmem:")
 
 
+def load(name: str) -> Any:
+    """Return the module in a file beside this one that needs nothing but the standard library."""
+    from importlib import util
+
+    found = util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = util.module_from_spec(found)  # type: ignore[arg-type]
+    found.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
 def read(path: str) -> str:
     """Return the text of a file, or nothing when it is not there any more."""
     try:
@@ -161,6 +171,8 @@ class Supervisor:
         self.groups = sorted(set(groups.values()))
         self.log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.room: int = spec["log_limit"]
+        secret = spec["secrets"] or spec["secret_files"]
+        self.hidden = load("secret_files").Hidden(spec) if secret else None
         self.output, self.output_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.output, False)
         self.wake, wake_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -226,6 +238,8 @@ class Supervisor:
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, encoding="utf-8")
         if spec["walls"] is None:
+            if self.hidden:
+                self.hidden.make()
             os.chdir("job/work")
             os.execvpe(spec["command"][0], spec["command"], spec["env"])  # noqa: S606
         # The variables go through a file descriptor: in the list of processes everyone could read them,
@@ -233,6 +247,8 @@ class Supervisor:
         words = list(spec["walls"])
         for name, value in spec["env"].items():
             words += ["--setenv", name, value]
+        if self.hidden:
+            words += self.hidden.words()
         fd = os.memfd_create("arguments", 0)
         os.write(fd, b"".join(os.fsencode(word) + b"\0" for word in words))
         os.lseek(fd, 0, os.SEEK_SET)
@@ -310,6 +326,8 @@ class Supervisor:
             self.kill()
             self.step(0.01)
         self.copy()
+        if self.hidden:
+            self.keep(self.hidden.end())
 
     def copy(self) -> None:
         """Move what is in the pipe to the log."""
@@ -323,7 +341,7 @@ class Supervisor:
                 os.close(self.output)
                 self.output = -1
                 return
-            self.keep(data)
+            self.keep(self.hidden.shown(data) if self.hidden else data)
             if self.status is None and len(data) < PIECE:
                 return
 

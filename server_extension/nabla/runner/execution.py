@@ -192,7 +192,7 @@ class Execution:
         if turn.reply.get("status") == "ok":
             return "ok", None
         error = turn.error or turn.reply
-        name, value = str(error.get("ename", "")), str(error.get("evalue", ""))
+        name, value = str(error.get("ename", "")), self.record.masks.text(str(error.get("evalue", "")))
         if turn.error is None:
             self.record.add("output", index=turn.index, output=_output("error", error))
         if name == "SystemExit" and value in ("", "0", "None"):
@@ -209,8 +209,8 @@ class Execution:
             "reason": reason,
             "cell": turn.index,
             "ename": str(error.get("ename", "")),
-            "evalue": str(error.get("evalue", "")),
-            "traceback": [str(line) for line in error.get("traceback") or []],
+            "evalue": self.record.masks.text(str(error.get("evalue", ""))),
+            "traceback": [self.record.masks.text(str(line)) for line in error.get("traceback") or []],
         }
 
     def _where(self, turn: Turn) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nabla.errors import BadInput, NablaError
+from nabla.masking import Masks, of_environment
 from nabla.notebook import Notebook, check_notebook, kernel_name, language
 from nabla.parameters import check_declared, declared, parameters_cell
 from nabla.runner import ipynb, kernelspecs
@@ -42,9 +43,11 @@ class Job:
     cell_timeout: float | None = None
     start_timeout: float = 60.0
     timeout: float | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict, repr=False)
     run: str = ""
     title: str = ""
+    from_env: dict[str, str] = field(default_factory=dict)
+    """Variables that hold the values of parameters which no file may hold, by parameter."""
 
     @property
     def called(self) -> str:
@@ -110,7 +113,8 @@ def perform(
                 warm.close()
             raise
         try:
-            record = Record(job.folder, on_event)
+            kernel.mask(masks(job, raw=True))
+            record = Record(job.folder, on_event, masks(job))
             start = _Start(kernel, notebook)
             outcome = _execute(job, start, record, wish, began, ready=kernel is warm)
             kernel.begin_shutdown()
@@ -121,6 +125,11 @@ def perform(
             if record is not None:
                 record.close()
     return result
+
+
+def masks(job: Job, *, raw: bool = False) -> Masks:
+    """Return what hides the secrets that a job's environment names; `raw`: in bytes, read as Latin-1."""
+    return of_environment({**os.environ, **job.env}, lambda path: Path(path).read_text("utf-8"), raw=raw)
 
 
 def prepare(job: Job) -> tuple[Notebook, KernelSpec]:
@@ -261,10 +270,11 @@ def _finish(job: Job, start: _Start, record: Record, outcome: Outcome, began: fl
             ipynb.write(notebook, output)
 
     record.end(ending, write)
+    ending = {**ending, "failure": record.masks.deep(outcome.failure)}
     write_result(job.folder, {**ending, "environment": start.environment})
     return Result(
         state=outcome.state,
-        failure=RunFailure.model_validate(outcome.failure) if outcome.failure else None,
+        failure=RunFailure.model_validate(ending["failure"]) if outcome.failure else None,
         peak_memory=kernel.peak,
         seconds=seconds,
         environment=Environment.model_validate(start.environment) if start.environment else None,
@@ -284,7 +294,7 @@ def refuse(job: Job, error: NablaError, on_event: OnEvent | None = None) -> None
     """Leave the result of a run that `error` ended, and a log if it had not come to have one."""
     ending = {
         "state": str(RunState.FAILED),
-        "failure": failure(error.message),
+        "failure": failure(masks(job).text(error.message)),
         "seconds": 0.0,
         "peak_memory": 0,
     }
@@ -294,7 +304,7 @@ def refuse(job: Job, error: NablaError, on_event: OnEvent | None = None) -> None
 
 
 def _log_refusal(job: Job, error: NablaError, ending: dict[str, Any], on_event: OnEvent | None) -> None:
-    record = Record(job.folder, on_event)
+    record = Record(job.folder, on_event, masks(job))
     try:
         record.add("start", run=job.run, notebook=job.called, parameters=job.parameters, pid=os.getpid())
         record.add("log", text=error.message)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from nabla.errors import BadInput
+from nabla.masking import Masks
 from nabla.runner import memory
 from nabla.runner.wire import Message, Wire
 
@@ -46,8 +47,9 @@ class Kernel:
         env: dict[str, str],
         echo: int | None = None,
         home: Path | None = None,
+        masks: Masks | None = None,
     ) -> None:
-        """Launch it in `cwd` with `env` added; what it prints itself goes to the file descriptor `echo`.
+        """Launch it in `cwd` with `env` added; what it prints itself, masked, goes to the descriptor `echo`.
 
         Its sockets are made in a private folder in `home`, if that has a short name, or else in /tmp.
         """
@@ -57,6 +59,7 @@ class Kernel:
         self.peak = 0
         self.kills = memory.kills()
         self.printed = b""
+        self.mask(masks or Masks())
         self._echo = echo
         self._next_sample = self.launched + SAMPLE_SECONDS
         self._folder = _private_folder(home)
@@ -109,6 +112,10 @@ class Kernel:
         finally:
             os.close(write)
         return process
+
+    def mask(self, masks: Masks) -> None:
+        """Hide the values of `masks` in what it prints itself from now on."""
+        self._shown = masks.stream()
 
     def connect(self) -> None:
         """Open the channels; messages wait in them until the kernel listens."""
@@ -197,9 +204,14 @@ class Kernel:
         if not text:
             if self._pipe in self._poller:
                 self.unwatch(self._pipe)
+            self._say(self._shown.flush())
             return
+        self._say(self._shown.feed(text.decode("latin-1")))
+
+    def _say(self, shown: str) -> None:
+        text = shown.encode("latin-1")
         self.printed = (self.printed + text)[-TAIL:]
-        if self._echo is not None:
+        if self._echo is not None and text:
             os.write(self._echo, text)
 
     def _reap(self) -> None:
@@ -254,6 +266,7 @@ class Kernel:
     @property
     def last_words(self) -> str:
         """The last line it printed itself, or an empty string."""
+        self._say(self._shown.flush())
         lines = self.printed.decode(errors="replace").strip().splitlines()
         return lines[-1].strip()[:300] if lines else ""
 

@@ -10,20 +10,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nabla.masking import Masks, Stream
 from nabla.runner.ipynb import replace, write_error
 from nabla.runner.replay import Event, Replay
 
 STREAM_SECONDS = 0.05
 STREAM_CHARACTERS = 256 * 1024
 PROGRESS_SECONDS = 0.25
+PLAIN = frozenset({"type", "state", "status", "name", "run"})
+"""Fields of events that are words of ours."""
 
 
 class Record:
     """The log of one run, open for as long as it goes on."""
 
-    def __init__(self, folder: Path, on_event: Callable[[Event], None] | None = None) -> None:
-        """Start `folder/events.jsonl` anew; `on_event` is called with each event after it is in the log."""
+    def __init__(
+        self,
+        folder: Path,
+        on_event: Callable[[Event], None] | None = None,
+        masks: Masks | None = None,
+    ) -> None:
+        """Start `folder/events.jsonl` anew; `on_event` is called with each event after it is in the log.
+
+        No event, and so no notebook, has what `masks` hides.
+        """
         self.folder = folder
+        self.masks = masks or Masks()
+        self._masked: dict[tuple[int, str], Stream] = {}
         self.replay = Replay()
         self._path = folder / "events.jsonl"
         self._on_event = on_event
@@ -43,13 +56,25 @@ class Record:
 
     def add(self, kind: str, **fields: Any) -> None:
         """Append an event, after the text that is held back."""
-        self.flush()
+        self._release()
         self._append({"type": kind, "time": round(time.time(), 3), **fields})
 
     def stream(self, index: int, name: str, text: str) -> None:
         """Append `text` to a stream of a cell; what follows within 50 ms shares its event."""
-        if not text:
-            return
+        if self.masks:
+            text = self._masked.setdefault((index, name), self.masks.stream()).feed(text)
+        if text:
+            self._hold(index, name, text)
+
+    def _release(self) -> None:
+        """Write all text: also what was kept because a secret might have begun there."""
+        for (index, name), stream in self._masked.items():
+            if rest := stream.flush():
+                self._hold(index, name, rest)
+        self._masked.clear()
+        self.flush()
+
+    def _hold(self, index: int, name: str, text: str) -> None:
         if self._held != (index, name) or self._length > STREAM_CHARACTERS:
             self.flush()
             self._held = (index, name)
@@ -85,9 +110,9 @@ class Record:
 
     def end(self, event: dict[str, Any], write: Callable[[], None]) -> None:
         """Take the last event into the notebook, let `write` write that, then append the event."""
-        self.flush()
+        self._release()
         self._write_progress(time.monotonic())
-        last = _sendable({"type": "end", "time": round(time.time(), 3), **event})
+        last = _masked(self.masks, _sendable({"type": "end", "time": round(time.time(), 3), **event}))
         self.replay.feed(last)
         write()
         self._append(last, fed=True)
@@ -102,6 +127,9 @@ class Record:
         except ValueError:
             event = _sendable(event)
             line = _line(event)
+        if self.masks and event["type"] != "stream" and self.masks.in_line(line):
+            event = _masked(self.masks, event)
+            line = _line(event)
         try:
             while line:
                 line = line[os.write(self._file, line) :]
@@ -115,6 +143,14 @@ class Record:
     def _write_progress(self, now: float) -> None:
         self._progress_new, self._progress_at = False, now + PROGRESS_SECONDS
         replace(self.folder / "progress.json", [_line(self._progress)], durable=False)
+
+
+def _masked(masks: Masks, event: Event) -> Event:
+    """Return an event without secrets; the words that tell events apart stay as they are."""
+    return {
+        key: value if key in PLAIN and isinstance(value, str) else masks.deep({key: value})[key]
+        for key, value in event.items()
+    }
 
 
 def _line(event: dict[str, Any]) -> bytes:
