@@ -26,9 +26,9 @@ class Person:
     """Whom a provider says it has in front of it.
 
     `subject` is what the provider never gives to anybody else (`sub`, a NameID, an entryUUID): accounts are
-    found by it. `name` is the name as the provider writes it. `groups` is None when the provider was not asked
-    for groups. `email` is empty unless the provider vouches for it. `state` is what `Provider.refresh` needs,
-    kept encrypted.
+    found by it. `name` is the name as the provider writes it. `groups` is None when the provider was not
+    asked for groups. `email` is empty unless the provider vouches for it. `state` is what `Provider.refresh`
+    needs, kept encrypted.
     """
 
     subject: str
@@ -53,6 +53,10 @@ class Option:
     help: str = ""
 
 
+class CannotAsk(Exception):
+    """A provider knows somebody at the sign-in only, and cannot be asked again afterwards."""
+
+
 COMMON = {
     "allow_all": Option("flag", default=False, help="everybody whom the provider signs in may come in"),
     "allowed_groups": Option("names", default=(), help="groups whose members may come in"),
@@ -74,6 +78,7 @@ class Provider:
     type: ClassVar[str] = ""
     form: ClassVar[bool] = False
     """Whether people type a name and a password on our page, instead of being led to the provider's."""
+
     accepts: ClassVar[Mapping[str, Option]] = {}
 
     def __init__(self, name: str, label: str, options: Mapping[str, Any]) -> None:
@@ -88,11 +93,12 @@ class Provider:
         raise NotImplementedError
 
     async def refresh(self, subject: str, state: dict[str, Any]) -> Person | None:
-        """Return what the provider says of somebody now, or None when they are gone.
+        """Return what the provider says of somebody now, or None when they are gone for good.
 
-        Raises `Unavailable` when it does not answer, and `NotImplementedError` when it cannot be asked.
+        Raises `Unauthenticated` when they must sign in again, `Unavailable` when the provider does not answer,
+        and `CannotAsk` when it has no way to say.
         """
-        raise NotImplementedError
+        raise CannotAsk
 
     def is_admin(self, person: Person) -> bool | None:
         """Tell whether the provider makes somebody an admin; None when it does not say."""
@@ -260,7 +266,7 @@ def _readable(said: str, place: str) -> str:
 
 
 def at_path(claims: Any, path: str) -> Any:
-    """Return what lies at a dotted path of nested dicts, or None; a key with dots in it is found whole, too."""
+    """Return what lies at a dotted path of nested dicts, or None; a key that itself has dots is found, too."""
     if isinstance(claims, Mapping) and path in claims:
         return claims[path]
     found = claims
@@ -272,7 +278,7 @@ def at_path(claims: Any, path: str) -> Any:
 
 
 def group_names(value: Any) -> tuple[str, ...]:
-    """Return the names in a claim: a text, a list of texts, or a list of dicts with a `name`; sorted, bounded."""
+    """Return the names in a claim, sorted and bounded: a text, a list of them, or of dicts with a `name`."""
     listed = value if isinstance(value, list | tuple | set | frozenset) else [value]
     names = (one.get("name") if isinstance(one, Mapping) else one for one in listed)
     wanted = {one for one in names if isinstance(one, str) and 0 < len(one) <= LONGEST}

@@ -46,7 +46,7 @@ class Spool:
             lines = [entry | {"time": str(self._now())}]
             if size + len(json.dumps(entry)) > MOST_BYTES:
                 lines.append({"actor": "", "verb": "lose", "kind": "audit", "outcome": "failed"} | {
-                    "detail": "The service was away for so long that what happened from here on is not recorded."
+                    "detail": "The service was away for so long that what came after this is not recorded."
                 })  # fmt: skip
             # Some bytes past the limit mark the file as full.
             text = "".join(json.dumps(one) + "\n" for one in lines)
@@ -123,8 +123,8 @@ def tell(
 ) -> None:
     """Tell the audit log what was done or tried: `actor` (empty: nobody signed in) did `verb` to `name`.
 
-    Returns at once; the hub's `Courier` takes it to the service. Text is cut to what the log takes. Never give
-    it a secret.
+    Returns at once; the hub's `Courier` takes it to the service. Text is cut to what the log takes. Never
+    give it a secret.
     """
     said = {"actor": actor, "address": address, "verb": verb, "kind": kind, "name": name, "detail": detail}
     entry = {key: value[: LENGTHS[key]] for key, value in said.items()}
