@@ -1,0 +1,16 @@
+"""Signing somebody out everywhere at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyterhub import orm
+
+
+def end_sessions(db: Any, user: Any, kept: str | None = None) -> None:
+    """Sign a user out everywhere but in the session `kept`: pages of their servers lose their tokens."""
+    user.orm_user.cookie_id = orm.new_token()
+    for token in db.query(orm.APIToken).filter_by(user_id=user.id):
+        if token.session_id and token.session_id != kept:
+            db.delete(token)
+    db.commit()
