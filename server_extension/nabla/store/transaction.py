@@ -139,6 +139,13 @@ class Transaction:
         fn(document)
         return document if document == before else self.update(document)
 
+    def touch(self, cls: type[T], id: str, fn: Callable[[T], None]) -> None:
+        """Note something that is no change of a document (when it was used last): nobody is told of it."""
+        seq, text, _ = self._row(cls, id)
+        document = _read(cls, text)
+        fn(document)
+        self.connection.execute(update(documents).where(documents.c.seq == seq).values(**_row_of(document)))
+
     def delete(self, cls: type[T], id: str) -> None:
         """Delete a document, or raise `NotFound`."""
         seq, text, version = self._row(cls, id)
