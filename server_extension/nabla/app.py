@@ -8,13 +8,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitlets import Bool, Enum, Float, Type, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, List, Type, Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from nabla._version import __version__
 from nabla.backends.base import Backend
 from nabla.composition import Parts, compose
 from nabla.errors import Conflict, Unavailable
+from nabla.grouping import given_rules
 from nabla.schema import Health, Instance, Instances, Me, Queued, Run
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Nabla(LoggingConfigurable, Parts):
     backend_class = Type("nabla.backends.local.LocalBackend", klass=Backend, help="Where workloads run.").tag(
         config=True
     )
+    group_rules = List(
+        Dict(),
+        help="What groups of the identity provider stand for in teams, as dicts with `group` (a pattern), "
+        "`team`, `role` and `create`; given in JSON by `NABLA_GROUP_RULES`.",
+    ).tag(config=True)
     stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
         config=True
     )
@@ -53,6 +59,10 @@ class Nabla(LoggingConfigurable, Parts):
     @default("owner")
     def _default_owner(self) -> str:
         return getpass.getuser()
+
+    @default("group_rules")
+    def _default_group_rules(self) -> list[object]:
+        return given_rules(os.environ.get("NABLA_GROUP_RULES", ""))
 
     @default("database_url")
     def _default_database_url(self) -> str:
@@ -134,7 +144,7 @@ class Nabla(LoggingConfigurable, Parts):
         return Me(
             user=actor.user,
             admin=actor.admin,
-            team=self.teams.private_id(actor.user),
+            team=self.teams.home(actor),
             teams=await self.teams.names(actor),
             roles=dict(actor.roles),
             lenders=await self.teams.lenders(actor),

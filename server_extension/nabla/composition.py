@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from nabla.machine import Machine
     from nabla.reconciler import Reconciler
     from nabla.schema import Instance
+    from nabla.services.belongings import Belongings
     from nabla.services.changes import Changes
+    from nabla.services.groups import Groups
     from nabla.services.in_place import InPlaceRuns
+    from nabla.services.invitations import Invitations
+    from nabla.services.members import Members
+    from nabla.services.people import People
     from nabla.services.projects import Projects
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
+    from nabla.services.service_accounts import ServiceAccounts
+    from nabla.services.shares import Shares
     from nabla.services.snapshots import Snapshots
     from nabla.services.teams import Teams
     from nabla.store import Store
@@ -35,10 +42,17 @@ class Parts:
     reconciler: Reconciler
     admission: Admission
     teams: Teams
+    belongings: Belongings
+    members: Members
+    people: People
+    groups: Groups
+    invitations: Invitations
+    service_accounts: ServiceAccounts
     changes: Changes
     snapshots: Snapshots
     projects: Projects
     runs: Runs
+    shares: Shares
     in_place: InPlaceRuns
     run_steps: RunSteps
 
@@ -70,10 +84,24 @@ async def compose(nabla: Nabla) -> None:
 
 def _people(nabla: Nabla) -> None:
     """Build what says who may do what."""
+    from nabla.grouping import read_rules
+    from nabla.services.belongings import Belongings
     from nabla.services.changes import Changes
+    from nabla.services.groups import Groups
+    from nabla.services.invitations import Invitations
+    from nabla.services.members import Members
+    from nabla.services.people import People
+    from nabla.services.service_accounts import ServiceAccounts
     from nabla.services.teams import Teams
 
-    nabla.teams = Teams(nabla.store)
+    store = nabla.store
+    nabla.teams = teams = Teams(store)
+    nabla.belongings = belongings = Belongings()
+    nabla.members = Members(store, teams, belongings)
+    nabla.people = People(store, teams, nabla.members)
+    nabla.groups = Groups(store, nabla.members, belongings, read_rules(nabla.group_rules))
+    nabla.invitations = Invitations(store, teams)
+    nabla.service_accounts = ServiceAccounts(store, teams, belongings)
     nabla.changes = Changes(nabla.store)
 
 
@@ -84,11 +112,13 @@ def _work(nabla: Nabla, home: Path) -> None:
     from nabla.services.projects import Projects
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
+    from nabla.services.shares import Shares
     from nabla.services.snapshots import Snapshots
 
     store, put = nabla.store, nabla.reconciler.put
     nabla.snapshots = Snapshots(store, nabla.objects)
     nabla.projects = Projects(store, put)
+    nabla.shares = Shares(store, nabla.projects, nabla.teams)
     nabla.runs = Runs(
         store,
         projects=nabla.projects,

@@ -25,7 +25,10 @@ DEADLINE = 120.0
 
 
 class People(IdentityProvider):
-    """Signs in whoever shows a token of the form `NAME-token`."""
+    """Signs in whoever shows a token of the form `NAME-token`; `root` is an admin of the hub.
+
+    `NAME@page-token` is the token of a page.
+    """
 
     token = ""
 
@@ -35,7 +38,8 @@ class People(IdentityProvider):
         return User(username=name) if name else None
 
     def actor(self, handler: Any) -> dict[str, Any]:
-        return {"user": handler.current_user.username, "admin": False, "kind": "token"}
+        name, _, kind = handler.current_user.username.partition("@")
+        return {"user": name, "admin": name == "root" and not kind, "kind": kind or "token"}
 
     def is_token_authenticated(self, handler: Any) -> bool:
         return True

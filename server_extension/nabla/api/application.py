@@ -13,7 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.log import app_log
 from tornado.web import Application
 
-from nabla.api import health, projects, runs, snapshots, stream
+from nabla.api import health, people, projects, runs, shares, snapshots, stream, teams
 from nabla.api.handler import NablaHandler
 from nabla.errors import NotFound
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 API = "api/v1/"
 SOCKET_PREFIX = "/nabla/"
 """Where the routes are on every Unix socket, whatever the mode of who serves it."""
-MODULES = (health, projects, snapshots, runs, stream)
+MODULES = (health, teams, people, projects, shares, snapshots, runs, stream)
 BODY = 64 << 20
 
 

@@ -26,6 +26,8 @@ QUERY = {
     "confirm": ("boolean", "Whether to do it; otherwise the answer tells what would go."),
     "after": ("integer", "The offset after which to begin."),
     "follow": ("string", "What to follow, `run:ID@OFFSET`; may be repeated."),
+    "all": ("boolean", "Every team there is; for an admin of the hub."),
+    "transfer_to": ("string", "Who gets what they own: a member, or a service account of the team."),
     "path": ("string", "The path of the notebook, for messages."),
 }
 

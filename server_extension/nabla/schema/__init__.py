@@ -10,7 +10,7 @@ from nabla.schema.access import (
     SecretVersion,
     Tried,
 )
-from nabla.schema.audit import Activity, AuditEntry, Found, NewAuditEntry
+from nabla.schema.audit import Activity, AuditCheck, AuditEntry, Found, NewAuditEntry
 from nabla.schema.base import Document, Model, Page, now
 from nabla.schema.instance import Capacity, Instance, InstanceOffer, QueuePlace
 from nabla.schema.link import Link, NewLink
@@ -35,8 +35,11 @@ from nabla.schema.run import (
 from nabla.schema.service import Change, Health, Instances, Me, Problem, Queued
 from nabla.schema.snapshot import GitState, Manifest, Snapshot, SnapshotFile, SnapshotOffer
 from nabla.schema.team import (
+    Acceptance,
     Belonging,
+    GroupRule,
     Invitation,
+    InvitationToken,
     MadeInvitation,
     Membership,
     MembershipChange,
@@ -44,6 +47,7 @@ from nabla.schema.team import (
     NewServiceAccount,
     NewShare,
     NewTeam,
+    PersonsGroups,
     Removal,
     Role,
     ServiceAccount,
@@ -53,8 +57,10 @@ from nabla.schema.team import (
 )
 
 __all__ = [
+    "Acceptance",
     "Activity",
     "ApiKey",
+    "AuditCheck",
     "AuditEntry",
     "Belonging",
     "Capacity",
@@ -63,11 +69,13 @@ __all__ = [
     "Environment",
     "Found",
     "GitState",
+    "GroupRule",
     "Health",
     "Instance",
     "InstanceOffer",
     "Instances",
     "Invitation",
+    "InvitationToken",
     "KeyScope",
     "Link",
     "MadeApiKey",
@@ -90,6 +98,7 @@ __all__ = [
     "NotebookSummary",
     "Page",
     "Parameter",
+    "PersonsGroups",
     "Problem",
     "Progress",
     "Project",

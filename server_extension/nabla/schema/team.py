@@ -68,6 +68,7 @@ class Invitation(Document):
     kind: str = "invitation"
     role: Role
     user: str = Field(default="", description="Only this user may take it up; empty: whoever holds the link.")
+    team_name: str = Field(default="", description="The namespace of the team.")
     expires: datetime
 
     @property
@@ -91,11 +92,25 @@ class MadeInvitation(Model):
     token: str
 
 
+class InvitationToken(Model):
+    """The token of an invitation's link."""
+
+    token: str = Field(max_length=100)
+
+
+class Acceptance(Model):
+    """The invitation that is taken up: the token of its link, or the id of one to the caller."""
+
+    token: str | None = Field(default=None, max_length=100)
+    invitation: str | None = Field(default=None, max_length=100)
+
+
 class ServiceAccount(Document):
     """A user of a team that is no person: owns what production needs, and does not leave."""
 
     kind: str = "service_account"
     role: Role = "member"
+    user: str = Field(default="", description="The user that it acts as: `service:NAME@TEAM`.")
     description: str = Field(default="", max_length=DESCRIPTION_LENGTH)
     unique_name: ClassVar[bool] = True
 
@@ -137,6 +152,9 @@ class Belonging(Model):
     id: str
     name: str
     project: str | None = None
+    team: str = Field(default="", description="The namespace of the team.")
+    owner: str = Field(default="", description="Whose it is.")
+    to: str = Field(default="", description="Who gets it.")
 
 
 class Removal(Model):
@@ -145,4 +163,23 @@ class Removal(Model):
     removed: bool
     belongings: list[Belonging]
     more: int = Field(default=0, description="How many are not listed here.")
-    transferred_to: str = ""
+    transferred_to: str = Field(default="", description="Who gets it; of several teams, all who do.")
+
+
+class PersonsGroups(Model):
+    """The groups that the identity provider says a person is in."""
+
+    groups: list[Annotated[str, Field(max_length=1000)]] = Field(max_length=2000)
+
+
+class GroupRule(Model):
+    """What a group of the identity provider stands for in a team."""
+
+    group: str = Field(
+        max_length=1000, description="A pattern (regular expression) that the whole group matches."
+    )
+    team: str = Field(
+        max_length=200, description="The team's namespace; `\\1` is the first part of the pattern."
+    )
+    role: Role = "member"
+    create: bool = Field(default=False, description="Whether the team is made when there is none.")

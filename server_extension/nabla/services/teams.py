@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from nabla.errors import BadInput, Conflict, Forbidden, NotFound, TooLarge
@@ -21,8 +20,10 @@ from nabla.schema import (
     TeamChange,
 )
 from nabla.services import access
-from nabla.services.access import Access, is_service, named_id
+from nabla.services.access import Access, is_service, lent_to, named_id
 from nabla.store import credentials
+
+__all__ = ["Teams", "lent_to"]
 
 if TYPE_CHECKING:
     from nabla.store import Store, Transaction
@@ -38,7 +39,7 @@ def is_hub_admin(actor: Actor) -> bool:
 
 
 def check_own(actor: Actor, what: str) -> None:
-    """Raise `Forbidden` unless the actor acts as the person they are, not by a page, narrow key or account."""
+    """Raise `Forbidden` for who does not act as a person: by a page, by a narrow key, as an account."""
     if actor.kind == "page":
         raise Forbidden(f"The token of a page may not {what}: sign in to the hub's own pages.")
     limit = actor.limit
@@ -167,6 +168,23 @@ class Teams:
         return {id: self._names[id] for id in actor.roles}
 
 
+    async def lenders(self, actor: Actor) -> dict[str, str]:
+        """Return the name by id of every other team of which a project is shared with the actor."""
+
+        def read(store: Transaction) -> dict[str, str]:
+            shares = store.every(Share, teams=actor.teams) if actor.shares else []
+            ids = {share.source for share in shares} - actor.teams
+            return {id: store.get(Team, id).name for id in ids}
+
+        return await self._store.read(read)
+
+    def home(self, actor: Actor) -> str:
+        """Return the id of the team that work goes to when none is named: of a service account, its own."""
+        if is_service(actor.user):
+            return next(iter(actor.roles))
+        return self.private_id(actor.user)
+
+
 def check_page(actor: Actor) -> None:
     """Raise `Forbidden` for the token of a page, which may not change a team."""
     if actor.kind == "page":
@@ -178,13 +196,3 @@ def _found(store: Transaction, id: str) -> Team | None:
         return store.get(Team, id)
     except NotFound:
         return None
-
-
-def lent_to(store: Transaction, teams: Collection[str]) -> dict[str, str]:
-    """Return the role by project of other teams that is shared with one of `teams`."""
-    shares: dict[str, str] = {}
-    for share in store.every(Share, teams=teams):
-        role = "member" if share.access == "write" else "viewer"
-        if share.project and shares.get(share.project) != "member":
-            shares[share.project] = role
-    return shares

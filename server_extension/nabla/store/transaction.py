@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import Connection, delete, insert, select, update
 
+from nabla.caller import calling, verb_now
 from nabla.errors import BadInput, Conflict, NablaError, NotFound
 from nabla.schema import Change, Document, Page, now
+from nabla.store import audit
+from nabla.store.lines import Line, line_of
 from nabla.store.query import LIMIT, Filters, Query, check_page, check_text, cursor_of
 from nabla.store.tables import SEQ_BITS, columns_of, counters, documents, milliseconds, tags
 from nabla.store.words import indexed_words, remove_words, write_words
@@ -26,6 +29,7 @@ class StoredChange:
 
     team: str
     change: Change
+    owner: str = ""
 
 
 @dataclass
@@ -34,10 +38,29 @@ class Transaction:
 
     connection: Connection
     changes: list[StoredChange] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+    def record(self, line: Line) -> None:
+        """Write a line of the audit log with the rest of this transaction."""
+        self.lines.append(line)
+
+    def finish(self) -> None:
+        """Write the lines of the audit log, last of all, and tell the teams whose feed they are in."""
+        if not self.lines:
+            return
+        audit.append(self.connection, self.lines)
+        for team in dict.fromkeys(line.team for line in self.lines if line.feed):
+            self.changes.append(StoredChange(team, Change(kind="activity", id=team)))
 
     def get(self, cls: type[T], id: str) -> T:
         """Return the document, or raise `NotFound`."""
-        return _read(cls, self._row(cls, id)[1])
+        return read_document(cls, self._row(cls, id)[1])
+
+    def exists(self, id: str) -> bool:
+        """Tell whether there is a document of any kind with this id."""
+        return (
+            self.connection.execute(select(documents.c.seq).where(documents.c.id == id)).scalar() is not None
+        )
 
     def find(self, cls: type[T], *, team: str, name: str, project: str | None = None) -> T | None:
         """Return the document that has this unique name, or None."""
@@ -50,7 +73,7 @@ class Transaction:
             c.unique_name.is_(True),
         )
         document = self.connection.execute(statement).scalar()
-        return None if document is None else _read(cls, document)
+        return None if document is None else read_document(cls, document)
 
     def list(
         self,
@@ -68,7 +91,7 @@ class Transaction:
         if query.empty:
             return Page[T](items=[])
         rows = self.connection.execute(query.page(cursor, limit, newest=newest)).all()
-        items = [_read(cls, document) for _, document in rows[:limit]]
+        items = [read_document(cls, document) for _, document in rows[:limit]]
         after = cursor_of(rows[limit - 1][0]) if len(rows) > limit else None
         return Page[T](items=items, cursor=after)
 
@@ -110,6 +133,7 @@ class Transaction:
         self.connection.execute(insert(documents).values(seq=seq, **row))
         self._index(seq, stored)
         self._tell(stored)
+        self._note(stored, None, str(row["document"]))
         return stored
 
     def update(self, document: T) -> T:
@@ -117,7 +141,7 @@ class Transaction:
 
         Raises `Conflict` when it changed since, or its new name is taken; `NotFound` when it is gone.
         """
-        seq, _, version = self._row(type(document), document.id)
+        seq, text, version = self._row(type(document), document.id)
         if version != document.version:
             raise Conflict(
                 f"The {document.kind} {document.name!r} has changed since you read it "
@@ -130,6 +154,7 @@ class Transaction:
         self.connection.execute(update(documents).where(documents.c.seq == seq).values(**row))
         self._index(seq, stored)
         self._tell(stored)
+        self._note(stored, text, str(row["document"]))
         return stored
 
     def change(self, cls: type[T], id: str, fn: Callable[[T], None]) -> T:
@@ -142,18 +167,19 @@ class Transaction:
     def touch(self, cls: type[T], id: str, fn: Callable[[T], None]) -> None:
         """Note something that is no change of a document (when it was used last): nobody is told of it."""
         seq, text, _ = self._row(cls, id)
-        document = _read(cls, text)
+        document = read_document(cls, text)
         fn(document)
         self.connection.execute(update(documents).where(documents.c.seq == seq).values(**_row_of(document)))
 
     def delete(self, cls: type[T], id: str) -> None:
         """Delete a document, or raise `NotFound`."""
         seq, text, version = self._row(cls, id)
-        document = _read(cls, text)
+        document = read_document(cls, text)
         self.connection.execute(delete(documents).where(documents.c.seq == seq))
         self.connection.execute(delete(tags).where(tags.c.seq == seq))
         remove_words(self.connection, seq)
         self._tell(document.model_copy(update={"version": version + 1}), deleted=True)
+        self._note(document, text, None)
 
     def next_number(self, *scope: str) -> int:
         """Return 1, 2, 3, … at each call with equal `scope`; a number that was given is not given again."""
@@ -223,6 +249,11 @@ class Transaction:
                 field="name",
             )
 
+    def _note(self, document: Document, old: str | None, new: str | None) -> None:
+        line = line_of(calling.get(), verb_now.get(), document, old, new)
+        if line is not None:
+            self.record(line)
+
     def _tell(self, document: Document, *, deleted: bool = False) -> None:
         change = Change(
             kind=document.kind,
@@ -232,14 +263,15 @@ class Transaction:
             version=document.version,
             deleted=deleted,
         )
-        self.changes.append(StoredChange(document.team, change))
+        self.changes.append(StoredChange(document.team, change, document.owner))
 
 
 def _kind(cls: type[Document]) -> str:
     return str(cls.model_fields["kind"].default)
 
 
-def _read(cls: type[T], text: str) -> T:
+def read_document(cls: type[T], text: str) -> T:
+    """Return a stored document; `NablaError` when it was written by something that is not Nabla."""
     try:
         return cls.model_validate_json(text)
     except ValidationError as error:
