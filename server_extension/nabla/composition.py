@@ -117,7 +117,7 @@ def _work(nabla: Nabla, home: Path) -> None:
 
     store, put = nabla.store, nabla.reconciler.put
     nabla.snapshots = Snapshots(store, nabla.objects)
-    nabla.projects = Projects(store, put)
+    nabla.projects = Projects(store, put, nabla.teams)
     nabla.shares = Shares(store, nabla.projects, nabla.teams)
     nabla.runs = Runs(
         store,

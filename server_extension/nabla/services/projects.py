@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nabla.errors import BadInput, Conflict, NotFound, did_you_mean
+from nabla.errors import BadInput, Conflict, Forbidden, NotFound, did_you_mean
 from nabla.ids import check_name, is_id, new_id
 from nabla.policy import Actor, check, decide
 from nabla.schema import (
@@ -18,15 +18,19 @@ from nabla.schema import (
     ProjectDeletion,
     Run,
     Snapshot,
+    Team,
     now,
 )
 from nabla.states import RunState
 
 if TYPE_CHECKING:
-    from nabla.store import Store
+    from nabla.services.teams import Teams
+    from nabla.store import Store, Transaction
 
 DEFAULT = "default"
 ACTIVE = [RunState.PENDING, RunState.RUNNING]
+FOR_GUESTS = frozenset({"description", "tags"})
+"""What somebody may change in a project that is shared with them to write."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class ListQuery:
 class Projects:
     """The rules of projects."""
 
-    def __init__(self, store: Store, put: Callable[[str, str], None]) -> None:
+    def __init__(self, store: Store, put: Callable[[str, str], None], teams: Teams) -> None:
+        self._store = store
+        self._teams = teams
         self._projects = store.collection(Project)
         self._runs = store.collection(Run)
         self._snapshots = store.collection(Snapshot)
@@ -54,7 +60,7 @@ class Projects:
 
     async def create(self, actor: Actor, new: NewProject) -> Project:
         """Make a project in a team of the actor; `Conflict` when the name is taken there."""
-        team = self._team(actor, new.team)
+        team = await self._team(actor, new.team)
         id = new_id("project")
         project = Project(
             id=id,
@@ -68,7 +74,14 @@ class Projects:
             tags=_distinct(new.tags),
         )
         check(actor, "write", project)
-        return await self._projects.add(project)
+
+        def add(store: Transaction) -> Project:
+            # Read again here: who deletes the team now waits, or there is no team any more.
+            if store.get(Team, team).state:
+                raise Conflict("The team was deleted just now.")
+            return store.add(project)
+
+        return await self._store.call(add)
 
     async def get(self, actor: Actor, ref: str) -> Project:
         """Return the project with this id or name; `NotFound` when the actor may not see it."""
@@ -79,15 +92,10 @@ class Projects:
                 raise NotFound(f"There is no project {ref!r}.") from None
             check(actor, "read", project, ref)
             return project
-        for team in sorted(actor.teams):
-            found = await self._projects.find(team=team, name=ref)
-            if found is not None and decide(actor, "read", found).allowed:
-                return found
+        found = await self._named(actor, ref)
+        if found is not None:
+            return found
         sight = actor.sight
-        if sight.projects:
-            named = await self._projects.list(teams=(), shared=sight.projects, name=ref, limit=1)
-            if named.items:
-                return named.items[0]
         known = await self._projects.list(teams=sight.teams, shared=sight.projects, limit=200)
         raise NotFound(
             f"There is no project {ref!r}.{did_you_mean(ref, [project.name for project in known.items])}"
@@ -95,7 +103,7 @@ class Projects:
 
     async def default(self, actor: Actor) -> Project:
         """Return the project that work goes to when none is named; made when it is first needed."""
-        team = self._team(actor, None)
+        team = await self._team(actor, None)
         found = await self._projects.find(team=team, name=DEFAULT)
         if found is not None:
             return found
@@ -121,6 +129,11 @@ class Projects:
         project = await self.get(actor, ref)
         check(actor, "write", project, ref)
         given = change.model_dump(exclude_unset=True, exclude={"version"}, exclude_none=True)
+        if project.team not in actor.roles and not given.keys() <= FOR_GUESTS:
+            raise Forbidden(
+                f"The project {project.name!r} is shared with you: you may change its description and its "
+                "tags, the rest is its team's."
+            )
         if "name" in given:
             given["name"] = check_name(given["name"])
         if "tags" in given:
@@ -162,13 +175,39 @@ class Projects:
             self._put("project", project.id)
         return ProjectDeletion(deleted=confirm, contents=contents)
 
-    def _team(self, actor: Actor, ref: str | None) -> str:
+    async def _named(self, actor: Actor, ref: str) -> Project | None:
+        """Return the project of this name, or `TEAM/NAME`: of the actor, else of a team, else a lent one.
+
+        Raises `BadInput` when several teams have one of this name.
+        """
+        of, _, name = ref.rpartition("/")
+        sight = actor.sight
+        teams = [id for id, known in (await self._teams.names(actor)).items() if of in {"", id, known}]
+        found = await self._projects.named(name, teams) if sight.teams else []
+        if not of and not found and sight.projects:
+            lent = await self._projects.list(teams=(), shared=sight.projects, name=name, limit=10)
+            found = lent.items
+        found = [one for one in found if decide(actor, "read", one).allowed]
+        home = self._teams.home(actor)
+        mine = [one for one in found if one.team == home] or found
+        if len(mine) > 1:
+            names = await self._teams.names(actor)
+            ways = ", ".join(
+                sorted(f"{names[one.team]}/{name}" if one.team in names else one.id for one in mine)
+            )
+            raise BadInput(f"There are {len(mine)} projects {name!r}: write one of {ways}.", field="project")
+        return mine[0] if mine else None
+
+    async def _team(self, actor: Actor, ref: str | None) -> str:
+        """Return the id of a team of the actor's; none named: their private one."""
         if ref is None:
-            owned = [id for id, role in actor.roles.items() if role == "owner"]
-            return sorted(owned or actor.teams)[0]
-        if ref in actor.teams:
-            return ref
-        raise BadInput(f"You are in no team {ref!r}.", field="team")
+            return self._teams.home(actor)
+        found = await self._teams.find(ref)
+        if found is None or found.id not in actor.roles:
+            raise BadInput(
+                f"You are in no team {ref!r}: `nabla teams list` names those that you are in.", field="team"
+            )
+        return found.id
 
 
 def _distinct(tags: list[str]) -> list[str]:

@@ -91,9 +91,13 @@ class Store:
                 with lane.engine.begin() as connection:
                     transaction = Transaction(connection)
                     answer = fn(transaction)
+                    transaction.finish()
                 if transaction.changes and self._loop is not None and not self._loop.is_closed():
                     # From here and not from the caller: a caller that is cancelled has still written.
-                    self._loop.call_soon_threadsafe(self._tell, transaction.changes)
+                    # Nor in its context: what listeners do, the service does by itself.
+                    self._loop.call_soon_threadsafe(
+                        self._tell, transaction.changes, context=contextvars.Context()
+                    )
             return answer
 
         # Who calls is known on the thread too: what a change writes down about them is written there.
@@ -132,6 +136,10 @@ class Collection(Generic[T]):
     async def find(self, *, team: str, name: str, project: str | None = None) -> T | None:
         """Return the document that has this unique name, or None."""
         return await self.store.read(lambda t: t.find(self.cls, team=team, name=name, project=project))
+
+    async def named(self, name: str, teams: abc.Collection[str]) -> abc.Sequence[T]:
+        """Return the documents outside of projects that have this unique name in one of `teams`."""
+        return await self.store.read(lambda t: [*t.named(self.cls, name, teams)])
 
     async def list(
         self,

@@ -75,6 +75,19 @@ class Transaction:
         document = self.connection.execute(statement).scalar()
         return None if document is None else read_document(cls, document)
 
+    def named(self, cls: type[T], name: str, teams: Collection[str]) -> Iterator[T]:
+        """Yield the documents outside of projects that have this unique name in one of `teams`."""
+        c = documents.c
+        statement = select(c.document).where(
+            c.kind == _kind(cls),
+            c.team.in_(list(teams)),
+            c.project == "",
+            c.name == check_text(name, "name"),
+            c.unique_name.is_(True),
+        )
+        for document in self.connection.execute(statement).scalars():
+            yield read_document(cls, document)
+
     def list(
         self,
         cls: type[T],
