@@ -13,7 +13,7 @@ from jupyter_server.utils import url_path_join
 from tornado.ioloop import PeriodicCallback
 from traitlets import Float, Unicode, default
 
-from nabla.api.beside import SettingsHandler, SnapshotHandler
+from nabla.api.beside import ForkHandler, SettingsHandler, SnapshotHandler
 from nabla.api.forward import ForwardHandler, OpenForwardHandler
 from nabla.app import Nabla, default_home
 from nabla.embedded import leave, serve_socket
@@ -61,6 +61,7 @@ class NablaExtension(ExtensionApp):
         """Mount what lives beside the user's files, and in solo mode the API."""
         self.handlers.append((r"/nabla/settings", SettingsHandler))
         self.handlers.append((r"/nabla/snapshot", SnapshotHandler))
+        self.handlers.append((r"/nabla/fork", ForkHandler))
         if not self.hub:
             self.handlers.append((r"/nabla/(api/v1/(?:health|openapi\.json))", OpenForwardHandler))
             self.handlers.append((r"/nabla/(api/v1/.*)", ForwardHandler))

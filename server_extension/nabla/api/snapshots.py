@@ -14,6 +14,7 @@ from nabla.integrations.objects import disk_error, uncollected
 from nabla.schema import Manifest, NotebookSummary, Snapshot, SnapshotOffer
 from nabla.schema.snapshot import TOTAL_BYTES
 from nabla.services import notebooks
+from nabla.services.snapshots import Home
 
 MANIFEST = 64 << 20
 """Bytes of the largest manifest that is taken."""
@@ -24,17 +25,32 @@ class SnapshotsHandler(NablaHandler):
 
     rules: ClassVar = {
         "POST": Rule(
-            "run", SnapshotOffer, Manifest, 200, summary="Offer a manifest; the answer says what to upload."
+            "run",
+            SnapshotOffer,
+            Manifest,
+            200,
+            query=("project",),
+            summary="Offer a manifest; the answer says what to upload.",
         )
     }
 
     async def post(self) -> None:
         """Answer the snapshot's id and what is missing."""
-        team = self.nabla.teams.private_id(self.actor.user)
+        home = await _home(self)
         with uncollected():
             # Nothing here keeps the manifest: it has to be gone when collecting goes on.
             offers = self.nabla.snapshots.offer
-            self.answer(await offers(self.actor, team, await self.body(Manifest, MANIFEST)))
+            self.answer(await offers(self.actor, home, await self.body(Manifest, MANIFEST)))
+
+
+async def _home(handler: NablaHandler) -> Home:
+    """Return whose the snapshot becomes: of the project that it is for, else the caller's own."""
+    ref = handler.get_query_argument("project", None)
+    if not ref:
+        return Home(handler.nabla.teams.home(handler.actor))
+    project = await handler.nabla.projects.get(handler.actor, ref)
+    guest = project.team not in handler.actor.roles
+    return Home(project.team, project.id if guest else None)
 
 
 @stream_request_body
@@ -43,7 +59,11 @@ class ObjectsHandler(NablaHandler):
 
     rules: ClassVar = {
         "PUT": Rule(
-            "run", "application/json", "application/x-tar", summary="Upload missing contents as a tar."
+            "run",
+            "application/json",
+            "application/x-tar",
+            query=("project",),
+            summary="Upload missing contents as a tar.",
         )
     }
 
@@ -76,8 +96,8 @@ class ObjectsHandler(NablaHandler):
         if self._problem is not None:
             raise self._problem
         self._file.seek(0)
-        team = self.nabla.teams.private_id(self.actor.user)
-        self.answer({"stored": await self.nabla.snapshots.store(self.actor, team, self._file)})
+        home = await _home(self)
+        self.answer({"stored": await self.nabla.snapshots.store(self.actor, home, self._file)})
 
     def on_finish(self) -> None:
         """Remove the file."""

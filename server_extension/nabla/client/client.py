@@ -103,7 +103,9 @@ class Client:
         `BadInput` for a notebook, parameter, kernel or instance that will not do, before a kernel starts.
         """
         path = Path(notebook).expanduser().absolute()
-        snapshot, packed = self.snapshots.upload(folder or path.parent, include=path, on_progress=on_progress)
+        snapshot, packed = self.snapshots.upload(
+            folder or path.parent, include=path, project=project, on_progress=on_progress
+        )
         new = NewRun.read(
             {
                 "snapshot": snapshot,

@@ -21,10 +21,15 @@ class Snapshots:
         self._transport = transport
 
     def create(
-        self, folder: str | Path, *, include: str | Path | None = None, limits: Limits | None = None
+        self,
+        folder: str | Path,
+        *,
+        include: str | Path | None = None,
+        limits: Limits | None = None,
+        project: str | None = None,
     ) -> Snapshot:
         """Pack a folder, upload what the service lacks, and return the snapshot; see `upload`."""
-        id, _ = self.upload(folder, include=include, limits=limits)
+        id, _ = self.upload(folder, include=include, limits=limits, project=project)
         return self.get(id)
 
     def inspect(self, notebook: str | Path) -> NotebookSummary:
@@ -49,17 +54,19 @@ class Snapshots:
         *,
         include: str | Path | None = None,
         limits: Limits | None = None,
+        project: str | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> tuple[str, Packed]:
         """Make a snapshot and return its id and what was packed; `include` is always taken.
 
+        It is for runs in `project` (id or name; none: those in your own projects).
         `on_progress` is called with bytes sent and bytes to send. A file that changes meanwhile starts it
         again; raises `Conflict` when that does not end.
         """
         for left in reversed(range(TRIES)):
             packed = pack(folder, include=include, limits=limits)
             try:
-                return self._send(packed, on_progress), packed
+                return self._send(packed, project, on_progress), packed
             except Conflict:
                 if not left:
                     raise
@@ -74,12 +81,14 @@ class Snapshots:
         answer = self._transport.ask("GET", f"snapshots/{piece(snapshot)}/files")
         return self._transport.read(Manifest, answer)
 
-    def _offer(self, packed: Packed) -> SnapshotOffer:
-        answer = self._transport.ask("POST", "snapshots", body=packed.manifest)
+    def _offer(self, packed: Packed, project: str | None) -> SnapshotOffer:
+        answer = self._transport.ask("POST", "snapshots", query={"project": project}, body=packed.manifest)
         return self._transport.read(SnapshotOffer, answer)
 
-    def _send(self, packed: Packed, on_progress: Callable[[int, int], None] | None) -> str:
-        offer = self._offer(packed)
+    def _send(
+        self, packed: Packed, project: str | None, on_progress: Callable[[int, int], None] | None
+    ) -> str:
+        offer = self._offer(packed, project)
         if not offer.missing:
             return offer.id
         sizes = {sha256: packed.sources[sha256][1] for sha256 in offer.missing}
@@ -89,13 +98,14 @@ class Snapshots:
             self._transport.ask(
                 "PUT",
                 "snapshots/objects",
+                query={"project": project},
                 content=tar_of(packed, group),
                 headers={"Content-Type": "application/x-tar", "Content-Length": str(length)},
             )
             sent += sum(sizes[sha256] for sha256 in group)
             if on_progress:
                 on_progress(sent, total)
-        offer = self._offer(packed)
+        offer = self._offer(packed, project)
         if offer.missing:
             raise Unavailable("The service did not keep what was uploaded: see its log.")
         return offer.id

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from nabla import instances
 from nabla.backends.base import Backend, Status, Workload
 from nabla.errors import NablaError, NotFound
-from nabla.schema import Instance, Progress, QueuePlace, Run, RunFailure, now
+from nabla.schema import Instance, Progress, QueuePlace, Run, RunFailure, Snapshot, now
 from nabla.services import run_folder
+from nabla.services.snapshots import folder_of
 from nabla.states import RunState, WorkloadState
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class RunSteps:
         catalogue: Callable[[], list[Instance]],
     ) -> None:
         self._runs = store.collection(Run)
+        self._snapshots = store.collection(Snapshot)
         self._backend = backend
         self._admission = admission
         self._catalogue = catalogue
@@ -85,7 +87,7 @@ class RunSteps:
                 await self._runs.change(run.id, lambda stored: _set(stored, queue=answer))
             return SELDOM * 4
         try:
-            await self._backend.start(self._workload(run, answer.gpus))
+            await self._backend.start(await self._workload(run, answer.gpus))
         except NablaError as error:
             failure = RunFailure(reason=error.message)
             await self._end(run, RunState.ERROR, error.message, failure)
@@ -179,7 +181,7 @@ class RunSteps:
     def _instance(self, run: Run) -> Instance:
         return instances.find(self._catalogue(), run.spec.instance)
 
-    def _workload(self, run: Run, gpus: tuple[str, ...]) -> Workload:
+    async def _workload(self, run: Run, gpus: tuple[str, ...]) -> Workload:
         spec = run.spec.model_dump(
             include={"notebook", "parameters", "kernel", "cell_timeout", "start_timeout", "timeout"}
         )
@@ -191,7 +193,7 @@ class RunSteps:
             instance=self._instance(run),
             env={"NABLA_RUN": run.id, "PROJECT_ID": run.project or ""},
             labels={"run": run.id, "team": run.team},
-            snapshot=f"{run.team}/{run.snapshot}",
+            snapshot=f"{folder_of(await self._snapshots.get(run.snapshot or ''))}/{run.snapshot}",
             files={"run.json": json.dumps(job)},
             gpus=gpus,
         )

@@ -52,12 +52,16 @@ class Runs:
         )
         self._check_open(project)
         snapshot = await self._snapshots.get(actor, new.snapshot)
-        if snapshot.team != project.team:
-            raise BadInput("The snapshot belongs to another team than the project.", field="snapshot")
+        if snapshot.team != project.team or snapshot.project not in (None, project.id):
+            raise BadInput(
+                f"The snapshot was not made for the project {project.name!r}: pack it for that "
+                "(`POST snapshots?project=`).",
+                field="snapshot",
+            )
         spec = RunSpec.model_validate({name: getattr(new, name) for name in RunSpec.model_fields})
         run = self._row(actor, project, snapshot, spec, name=new.name)
         run.tags, run.origin = new.tags, new.origin
-        return await self._start(actor, run)
+        return await self._start(actor, run, snapshot)
 
     async def rerun(self, actor: Actor, ref: str, again: Rerun) -> Run:
         """Start a run like another one, with other values where they are given."""
@@ -69,7 +73,8 @@ class Runs:
             )
         project = await self._projects.get(actor, old.project or "")
         self._check_open(project)
-        snapshot = await self._snapshots.get(actor, old.snapshot)
+        # Who may run what the run is in may have its files run again, also those they could not read.
+        snapshot = await self._snapshots.stored(old.snapshot)
         spec = old.spec.model_copy(
             update={
                 key: value for key in ("parameters", "instance") if (value := getattr(again, key)) is not None
@@ -77,7 +82,7 @@ class Runs:
         )
         run = self._row(actor, project, snapshot, spec, name=old.name)
         run.tags, run.origin, run.rerun_of = old.tags, again.origin, old.id
-        return await self._start(actor, run)
+        return await self._start(actor, run, snapshot)
 
     async def get(self, actor: Actor, ref: str, verb: Any = "read") -> Run:
         """Return the run with this id; `NotFound` when the actor may not see it."""
@@ -128,10 +133,10 @@ class Runs:
         await self._backend.delete(run.workload)
         await self._runs.delete(run.id)
 
-    async def _start(self, actor: Actor, run: Run) -> Run:
+    async def _start(self, actor: Actor, run: Run, snapshot: Snapshot) -> Run:
         check(actor, "run", run)
         path = run.spec.notebook
-        raw = await self._snapshots.read(actor, run.snapshot or "", path)
+        raw = await self._snapshots.read(snapshot, path)
         summary = await notebooks.summary(raw, path)
         run.spec.parameters = parameters.check(summary, run.spec.parameters)
         await notebooks.check_kernel(run.spec.kernel or summary.kernel, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from nabla.errors import BadInput, Conflict, NotFound, TooLarge
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
     from nabla.store import Store
 
 
+@dataclass(frozen=True)
+class Home:
+    """Whose a snapshot becomes: a team's, or (`project`) that of a project which is shared with the packer.
+
+    What guests send is kept by itself: else they could have a file of the team by knowing its hash.
+    """
+
+    team: str
+    project: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Return the folder of the store that its contents lie in."""
+        return self.project or self.team
+
+
+def folder_of(snapshot: Snapshot) -> str:
+    """Return the folder of the store that the contents of a snapshot lie in."""
+    return Home(snapshot.team, snapshot.project).folder
+
+
 class Snapshots:
     """The rules of snapshots."""
 
@@ -25,13 +47,14 @@ class Snapshots:
         self._snapshots = store.collection(Snapshot)
         self._objects = objects
 
-    async def offer(self, actor: Actor, team: str, manifest: Manifest) -> SnapshotOffer:
+    async def offer(self, actor: Actor, home: Home, manifest: Manifest) -> SnapshotOffer:
         """Take a manifest: make the snapshot if every content is there, else say what is missing.
 
         Raises `BadInput` for paths that collide or lead out, `TooLarge` over the bound on bytes.
         """
+        team = home.folder
         id = await asyncio.to_thread(self._id, team, manifest)
-        wanted = Snapshot(id=id, team=team, owner=actor.user, name=id)
+        wanted = Snapshot(id=id, team=home.team, project=home.project, owner=actor.user, name=id)
         check(actor, "run", wanted)
         size = await asyncio.to_thread(lambda: sum(file.size for file in manifest.files))
         if size > TOTAL_BYTES:
@@ -50,29 +73,33 @@ class Snapshots:
                 await self._snapshots.add(wanted)
         return SnapshotOffer.model_construct(id=id, missing=missing)  # each was checked in the manifest
 
-    async def store(self, actor: Actor, team: str, archive: IO[bytes]) -> int:
+    async def store(self, actor: Actor, home: Home, archive: IO[bytes]) -> int:
         """Store the contents of an uploaded tar; return how many."""
-        check(actor, "run", Snapshot(id="sn", team=team, owner=actor.user, name="upload"))
-        return await asyncio.to_thread(self._objects.put_tar, team, archive)
+        uploaded = Snapshot(id="sn", team=home.team, project=home.project, owner=actor.user, name="upload")
+        check(actor, "run", uploaded)
+        return await asyncio.to_thread(self._objects.put_tar, home.folder, archive)
 
     async def get(self, actor: Actor, id: str) -> Snapshot:
         """Return a snapshot that the actor may read; `NotFound` otherwise."""
+        snapshot = await self.stored(id)
+        check(actor, "read", snapshot, id)
+        return snapshot
+
+    async def stored(self, id: str) -> Snapshot:
+        """Return a snapshot without asking who may: for what is known to work on it."""
         try:
-            snapshot = await self._snapshots.get(id)
+            return await self._snapshots.get(id)
         except NotFound:
             raise NotFound(f"There is no snapshot {id!r}.") from None
-        check(actor, "read", snapshot, repr(id))
-        return snapshot
 
     async def files(self, actor: Actor, id: str) -> bytes:
         """Return the manifest of a snapshot, as JSON."""
         snapshot = await self.get(actor, id)
-        return await asyncio.to_thread(self._objects.stored_manifest, snapshot.team, snapshot.id)
+        return await asyncio.to_thread(self._objects.stored_manifest, folder_of(snapshot), snapshot.id)
 
-    async def read(self, actor: Actor, id: str, path: str) -> bytes:
+    async def read(self, snapshot: Snapshot, path: str) -> bytes:
         """Return one file of a snapshot."""
-        snapshot = await self.get(actor, id)
-        return await asyncio.to_thread(self._objects.read, snapshot.team, snapshot.id, path)
+        return await asyncio.to_thread(self._objects.read, folder_of(snapshot), snapshot.id, path)
 
     def _check_sizes(self, team: str, manifest: Manifest) -> None:
         for file in manifest.files:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, cast, delete, insert, literal_column, select, text
 
@@ -31,11 +33,12 @@ def _mark(what: str, value: str) -> str:
 
 
 def indexed_words(document: Document) -> str:
-    """Return what the index holds of a document: marks of its kind, team and project, then its words."""
-    marks = [_mark("k", document.kind), _mark("t", document.team)]
-    if document.project:
-        marks.append(_mark("p", document.project))
-    return " ".join([*marks, *dict.fromkeys(words_of(document.search_text()))])
+    """Return what the index holds of a document: marks of what it is and whose, then its words."""
+    home = document.id if document.kind == "project" else document.project
+    marks = [_mark("k", document.kind), _mark("t", document.team), *([_mark("p", home)] if home else [])]
+    marks += [_mark("g", tag) for tag in document.tags]
+    marks += [_mark("n", word) for word in words_of(document.name)]
+    return " ".join(dict.fromkeys([*marks, *words_of(document.search_text())]))
 
 
 def write_words(connection: Connection, seq: int, words: str) -> None:
@@ -62,22 +65,51 @@ _PUT_POSTGRESQL = text(
 )
 
 
+@dataclass(frozen=True)
+class Token:
+    """A word or a mark of the index; `begins`: also what only begins with it."""
+
+    text: str
+    begins: bool = False
+
+
+def expression(
+    dialect: str, groups: Sequence[Sequence[Token]], without: Sequence[Token] = ()
+) -> ColumnElement[bool]:
+    """Return the condition on `search` that of each group one token is there, and not all of `without`."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import TSQUERY
+
+        def quoted(token: Token) -> str:
+            return f"'{token.text}'" + (":*" if token.begins else "")
+
+        query = " & ".join("(" + " | ".join(map(quoted, group)) + ")" for group in groups)
+        if without:
+            query += " & !(" + " & ".join(map(quoted, without)) + ")"
+        return literal_column("search.vector").bool_op("@@")(cast(query, TSQUERY))
+
+    def fts(token: Token) -> str:
+        return f'"{token.text}"' + (" *" if token.begins else "")
+
+    query = " AND ".join("(" + " OR ".join(map(fts, group)) + ")" for group in groups)
+    if without:
+        query = f"({query}) NOT ({' AND '.join(map(fts, without))})"
+    return literal_column("search").bool_op("MATCH")(query)
+
+
 def matching(
     dialect: str, q: str, *, kind: str, teams: Collection[str] | None, project: str | None
 ) -> ColumnElement[bool]:
     """Return the condition on `search` that every word of `q` begins a word there (`q` has one at least)."""
     words = list(dict.fromkeys(words_of(q)))[:QUERY_WORDS]
-    marks = [[_mark("k", kind)]]
+    groups = [[Token(_mark("k", kind))]]
     if project is not None:
-        marks.append([_mark("p", project)])
+        groups.append([Token(_mark("p", project))])
     if teams is not None and len(teams) <= SCOPED_TEAMS:
-        marks.append([_mark("t", team) for team in teams])
-    if dialect == "postgresql":
-        from sqlalchemy.dialects.postgresql import TSQUERY
+        groups.append([Token(_mark("t", team)) for team in teams])
+    return expression(dialect, [*groups, *([Token(word, begins=True)] for word in words)])
 
-        parts = ["(" + " | ".join(f"'{mark}'" for mark in some) + ")" for some in marks]
-        query = " & ".join([*parts, *(f"'{word}':*" for word in words)])
-        return literal_column("search.vector").bool_op("@@")(cast(query, TSQUERY))
-    parts = ["(" + " OR ".join(f'"{mark}"' for mark in some) + ")" for some in marks]
-    query = " AND ".join([*parts, *(f'"{word}" *' for word in words)])
-    return literal_column("search").bool_op("MATCH")(query)
+
+def mark(what: Literal["k", "t", "p", "g", "n"], value: str) -> Token:
+    """Return the mark of a kind, a team, a project, a tag, or of a word that is in the name."""
+    return Token(_mark(what, value))
