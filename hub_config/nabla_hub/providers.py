@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from nabla.errors import BadInput, did_you_mean
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 MOST_GROUPS = 1000
 LONGEST = 255
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 KEYS = ("name", "label", "type", "options")
 
 
@@ -70,22 +72,23 @@ COMMON = {
 
 
 class Provider:
-    """A place that knows people. Subclasses say `type`, `options` and `handlers`, and may say `refresh`.
+    """A place that knows people. Subclasses say `accepts` and `handlers`, and may say `refresh`.
 
     `options` of an instance holds every option that the class and `COMMON` name, checked, with secrets read.
     """
 
-    type: ClassVar[str] = ""
     form: ClassVar[bool] = False
     """Whether people type a name and a password on our page, instead of being led to the provider's."""
 
     accepts: ClassVar[Mapping[str, Option]] = {}
+    warning = ""
+    """What the hub's log should say at the start, if anything."""
 
     def __init__(self, name: str, label: str, options: Mapping[str, Any]) -> None:
         """Take options that `checked_options` returned; raises `BadInput` when they do not go together."""
         self.name, self.label, self.options = name, label, options
 
-    def handlers(self) -> list[tuple[str, type[RequestHandler]]]:
+    def handlers(self) -> Sequence[tuple[str, type[RequestHandler]]]:
         """Return (path below `/hub/sign-in/NAME`, page); `""` is where the button leads.
 
         The pages are subclasses of `nabla_hub.arrivals.Door`, whose `provider` is this one.
@@ -95,8 +98,8 @@ class Provider:
     async def refresh(self, subject: str, state: dict[str, Any]) -> Person | None:
         """Return what the provider says of somebody now, or None when they are gone for good.
 
-        Raises `Unauthenticated` when they must sign in again, `Unavailable` when the provider does not answer,
-        and `CannotAsk` when it has no way to say.
+        Raises `Unauthenticated` when they must sign in again, `Unavailable` when the provider does not
+        answer, and `CannotAsk` when it has no way to say.
         """
         raise CannotAsk
 
@@ -159,20 +162,20 @@ def build(said: Iterable[Any]) -> list[Provider]:
     return built
 
 
-def _kind(type: Any, where: str) -> type[Provider]:
-    if isinstance(type, str) and type in TYPES:
-        module, _, name = TYPES[type].partition(":")
+def _kind(said: Any, where: str) -> type[Provider]:
+    if isinstance(said, str) and said in TYPES:
+        module, _, name = TYPES[said].partition(":")
         found: type[Provider] = getattr(importlib.import_module(module), name)
         return found
-    if isinstance(type, str) and type:
+    if isinstance(said, str) and said:
         from nabla_hub.oauth import provider_class
 
-        if other := provider_class(type):
+        if other := provider_class(said):
             return other
     known = ", ".join(TYPES)
     raise BadInput(
-        f'{where}["type"] is {type!r}: write one of {known}, or an OAuthenticator class such as '
-        f'"oauthenticator.bitbucket.BitbucketOAuthenticator".{did_you_mean(str(type), TYPES)}'
+        f'{where}["type"] is {said!r}: write one of {known}, or an OAuthenticator class such as '
+        f'"oauthenticator.bitbucket.BitbucketOAuthenticator".{did_you_mean(str(said), TYPES)}'
     )
 
 
@@ -265,8 +268,18 @@ def _readable(said: str, place: str) -> str:
     return str(path)
 
 
+def safe(url: Any) -> bool:
+    """Tell whether an address is https, or of this very machine: secrets are sent there."""
+    if not isinstance(url, str):
+        return False
+    parts = urlsplit(url)
+    return (parts.scheme == "https" and bool(parts.hostname)) or (
+        parts.scheme == "http" and parts.hostname in LOOPBACK
+    )
+
+
 def at_path(claims: Any, path: str) -> Any:
-    """Return what lies at a dotted path of nested dicts, or None; a key that itself has dots is found, too."""
+    """Return what lies at a dotted path of nested dicts, or None; a key that has dots itself is found."""
     if isinstance(claims, Mapping) and path in claims:
         return claims[path]
     found = claims

@@ -1,10 +1,14 @@
-"""Signing somebody out everywhere at once."""
+"""Sign-ins that a provider brought, and signing somebody out everywhere at once."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from jupyterhub import orm
+
+
+class Arrived(dict[str, Any]):
+    """Says to the authenticator whom a provider brought: of a type that no form can send."""
 
 
 def end_sessions(db: Any, user: Any, kept: str | None = None) -> None:
