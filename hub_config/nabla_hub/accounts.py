@@ -1,4 +1,4 @@
-"""The people of one machine: their passwords (scrypt), their one-time links, and who waits to be let in.
+"""The people of one machine: passwords (scrypt), second factors, one-time links, and who waits to be let in.
 
 One JSON file, 0600, replaced whole under a lock, because two processes write it: `nabla up` (the admin's
 link) and the hub.
@@ -6,10 +6,8 @@ link) and the hub.
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import hashlib
-import hmac
 import json
 import os
 import re
@@ -20,14 +18,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nabla.errors import BadInput, Conflict, Forbidden, NotFound, TooLarge
+from nabla_hub.identities import Claim
+from nabla_hub.passwords import PASSWORD_LENGTH, hash_password, matches
+from nabla_hub.second_factor import SecondFactor, new_codes, spend
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
-PASSWORD_LENGTH = (8, 200)
 MOST_WAITING = 50
-# OWASP's second choice for scrypt: 16 MiB a check, so that a sign-in does not fill the hub.
-COST, BLOCK, LANES = 2**14, 8, 5
 
 
 @dataclass
@@ -42,6 +41,16 @@ class Account:
     state: str = "active"
     password: str = ""
     created: float = 0.0
+    # Who this is at the providers (`identities.key_of`), and in words.
+    identities: list[str] = field(default_factory=list)
+    contact: str = ""
+    # An admin said yes; was in once; the provider that made them an admin.
+    approved: bool = False
+    entered: bool = False
+    admin_from: str = ""
+    second: SecondFactor | None = None
+    # What to tell the person at the next sign-in, once.
+    notice: str = ""
 
 
 @dataclass
@@ -59,6 +68,7 @@ class Book:
 
     accounts: dict[str, Account] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
 
 
 def account_name(text: str) -> str:
@@ -78,37 +88,13 @@ def check_account_name(name: str) -> str:
     return name
 
 
-def hash_password(password: str) -> str:
-    """Return `scrypt$cost$block$lanes$salt$hash`, or raise `BadInput` for one too short or too long."""
-    least, most = PASSWORD_LENGTH
-    if not least <= len(password) <= most:
-        raise BadInput(f"A password has {least} to {most} characters.", field="password")
-    salt = secrets.token_bytes(16)
-    derived = _scrypt(password, salt, COST, BLOCK, LANES)
-    return "$".join(["scrypt", str(COST), str(BLOCK), str(LANES), _text(salt), _text(derived)])
-
-
-def matches(password: str, stored: str) -> bool:
-    """Tell whether `password` is the stored one; takes as long when nothing is stored."""
-    if not stored:
-        _scrypt(password, b"0" * 16, COST, BLOCK, LANES)
-        return False
-    _, cost, block, lanes, salt, expected = stored.split("$")
-    derived = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(lanes))
-    return hmac.compare_digest(derived, base64.b64decode(expected))
-
-
-def _scrypt(password: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
-    secret = password.encode("utf-8", "surrogatepass")
-    return hashlib.scrypt(secret, salt=salt, n=cost, r=block, p=lanes, maxmem=256 * cost * block, dklen=32)
-
-
-def _text(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
-
-
 def _fingerprint(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _account(stored: dict[str, Any]) -> Account:
+    second = stored.get("second")
+    return Account(**(stored | {"second": SecondFactor(**second) if second else None}))
 
 
 class Accounts:
@@ -126,6 +112,11 @@ class Accounts:
         """Return all accounts, those who wait first, those who are removed last, each by name."""
         order = {"waiting": 0, "active": 1, "removed": 2}
         return sorted(self._read().accounts.values(), key=lambda one: (order[one.state], one.name))
+
+    def claims(self) -> dict[str, Claim]:
+        """Return who asks for an account that is taken, by what `identities.link` takes; the oldest first."""
+        found = self._read().claims
+        return dict(sorted(found.items(), key=lambda one: one[1].created))
 
     def check(self, name: str, password: str) -> Account | None:
         """Return the active account that this name and password open, or None. Takes 0.1 s."""
@@ -189,7 +180,8 @@ class Accounts:
     def approve(self, name: str) -> None:
         """Let somebody in who waits, or who was removed."""
         with self._change() as book:
-            self._known(book, name).state = "active"
+            account = self._known(book, name)
+            account.state, account.approved = "active", True
 
     def remove(self, name: str) -> None:
         """End an account and the links that sign it in; nobody is no error.
@@ -198,8 +190,10 @@ class Accounts:
         """
         with self._change() as book:
             account = book.accounts.pop(name, None)
-            if account is not None and account.state != "waiting":
-                book.accounts[name] = Account(name, state="removed", created=account.created)
+            if account is not None and (account.state != "waiting" or account.entered):
+                book.accounts[name] = Account(
+                    name, state="removed", created=account.created, identities=account.identities
+                )
             book.links = {key: link for key, link in book.links.items() if name not in (link.name, link.by)}
 
     def set_password(self, name: str, password: str) -> None:
@@ -207,6 +201,46 @@ class Accounts:
         stored = hash_password(password)
         with self._change() as book:
             self._known(book, name).password = stored
+
+    def set_second_factor(self, name: str, secret: str, step: int) -> list[str]:
+        """Switch an account's second factor on, with a code's `step` used up; return its recovery codes."""
+        codes, hashes = new_codes()
+        with self._change() as book:
+            self._known(book, name).second = SecondFactor(secret, step, hashes, self.now())
+        return codes
+
+    def new_recovery_codes(self, name: str) -> list[str]:
+        """Return ten new recovery codes; the old ones work no more. Raises `NotFound` without a factor."""
+        codes, hashes = new_codes()
+        with self._change() as book:
+            factor = self._known(book, name).second
+            if factor is None:
+                raise NotFound(f'"{name}" has no second factor.')
+            factor.codes = hashes
+        return codes
+
+    def spend_code(self, name: str, code: str) -> str:
+        """Use up a code of an account's second factor; return `app`, `recovery`, or "" for a wrong one."""
+        with self._change() as book:
+            account = self._known(book, name)
+            if account.second is None:
+                return ""
+            what = spend(account.second, code, self.now())
+            if what == "recovery":
+                left = len(account.second.codes)
+                account.notice = f"You used a recovery code: {left} {'is' if left == 1 else 'are'} left."
+            return what
+
+    def drop_second_factor(self, name: str, notice: str = "") -> None:
+        """Switch an account's second factor off; `notice` is what the person reads at the next sign-in."""
+        with self._change() as book:
+            account = self._known(book, name)
+            account.second, account.notice = None, notice
+
+    def take_notice(self, name: str) -> None:
+        """Forget what there was to tell a person, who has read it."""
+        with self._change() as book:
+            self._known(book, name).notice = ""
 
     @staticmethod
     def _known(book: Book, name: str) -> Account:
@@ -220,9 +254,16 @@ class Accounts:
         except FileNotFoundError:
             return Book()
         return Book(
-            {name: Account(**one) for name, one in raw["accounts"].items()},
+            {name: _account(one) for name, one in raw["accounts"].items()},
             {key: Link(**one) for key, one in raw["links"].items()},
+            {key: Claim(**one) for key, one in raw.get("claims", {}).items()},
         )
+
+    @contextmanager
+    def change(self) -> Iterator[Book]:
+        """Change the whole file at once: what is yielded is written when nothing is raised."""
+        with self._change() as book:
+            yield book
 
     @contextmanager
     def _change(self) -> Iterator[Book]:

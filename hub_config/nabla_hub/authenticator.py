@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import time
 from pathlib import Path
@@ -12,12 +11,17 @@ from typing import Any
 
 from jupyterhub.auth import Authenticator
 from tornado.ioloop import PeriodicCallback
-from tornado.web import HTTPError, RequestHandler
-from traitlets import Bool, Float, Unicode, default
+from tornado.web import Finish, HTTPError, RequestHandler
+from traitlets import Any as Anything
+from traitlets import Bool, Enum, Float, List, Unicode, default
 
-from nabla.errors import NablaError
-from nabla_hub.accounts import NAME, Accounts
-from nabla_hub.tries import Tries
+from nabla.errors import Forbidden, NablaError, TooOften
+from nabla_hub import half_signed, record
+from nabla_hub.accounts import NAME, Account, Accounts
+from nabla_hub.providers import build
+from nabla_hub.reception import Reception
+from nabla_hub.sessions import Arrived
+from nabla_hub.tries import CODES, LINKS, SIGN_UPS, Tries, minutes
 
 WATCH_SECONDS = 0.5
 QUICK_DEATH = 5.0
@@ -39,11 +43,27 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
     )
     link_minutes = Float(30.0, help="Minutes that the admin's link stays valid.").tag(config=True)
     invitation_hours = Float(72.0, help="Hours that an invitation stays valid.").tag(config=True)
+    require_second_factor = Enum(
+        ["nobody", "admins", "everybody"], "nobody", help="Who must have a second factor to sign in."
+    ).tag(config=True)
+
+    providers = List(Anything(), help="Who else may say who somebody is; see `NablaHub.providers`.").tag(
+        config=True
+    )
+    local_accounts = Bool(True, help="Whether people sign in with a password of ours, and sign up.").tag(
+        config=True
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.accounts = Accounts(Path(self.accounts_file))
+        self.reception = Reception(
+            Path(self.accounts_file).parent.parent, self.accounts, build(self.providers), self.admin_name
+        )
         self.tries = Tries()
+        self.codes = Tries(brakes=CODES)
+        self.links = Tries(brakes=LINKS)
+        self.sign_ups = Tries(brakes=SIGN_UPS)
         self._trusted: set[str] = set()
 
     @default("username_pattern")
@@ -80,36 +100,138 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
         account = self.accounts.get(authentication["name"])
         return bool(account and account.admin)
 
-    async def authenticate(self, handler: RequestHandler, data: dict[str, str]) -> str | None:
+    async def get_authenticated_user(self, handler: RequestHandler, data: Any) -> Any:
+        """Return JupyterHub's model of who signs in, or None; both are told to the audit log."""
+        try:
+            model = await super().get_authenticated_user(handler, data)
+        except HTTPError as error:
+            if not isinstance(data, Arrived):
+                self._told_failure(handler, data, error.log_message or "")
+            raise
+        if isinstance(data, Arrived):
+            return model  # the reception tells of it, and by which provider
+        if model is None:
+            self._told_failure(handler, data, "Name or password is not right, or the account is not active.")
+        else:
+            way = (
+                "a second step" if "proved" in data else "a one-time link" if data.get("link") else "password"
+            )
+            self._record(handler, "sign-in", actor=model["name"], name=model["name"], detail=f"By {way}.")
+        return model
+
+    def _told_failure(self, handler: RequestHandler, data: dict[str, Any], why: str) -> None:
+        name = str(data.get("username", ""))
+        self._record(handler, "sign-in", name=name, outcome="denied", detail=why)
+
+    async def refresh_user(self, user: Any, handler: RequestHandler | None = None) -> Any:
+        """Tell whether a user may stay signed in: their provider is asked again."""
+        return await self.reception.refresh(user, user.db)
+
+    async def authenticate(
+        self, handler: RequestHandler, data: dict[str, Any]
+    ) -> str | dict[str, Any] | None:
         """Return the name that a link or a name and password prove, or None.
 
-        Raises 429 after too many failures and 403 for a link that was used.
+        Who has more to prove is led to the second step, and gets no session yet. Raises 429 after too many
+        failures and 403 for a link that was used.
         """
-        if data.get("link"):
-            try:
-                return (await asyncio.to_thread(self.accounts.use_link, data["link"])).name
-            except NablaError as error:
-                raise HTTPError(error.status, error.message) from None
-        name, password = data.get("username", "").lower(), data.get("password", "")
+        if isinstance(data, Arrived):
+            return dict(data)
+        if isinstance(data.get("proved"), half_signed.Proved):
+            name: str = data["proved"].name
+        elif data.get("link"):
+            name = await self._by_link(handler, str(data["link"]))
+        else:
+            found = await self._by_password(
+                handler, str(data.get("username", "")), str(data.get("password", ""))
+            )
+            if found is None:
+                return None
+            name = found
+        half_signed.mark(handler, name)
+        return name
+
+    async def _by_link(self, handler: RequestHandler, token: str) -> str:
         address = self.address(handler)
+        if self.links.wait("", address) > 0:
+            raise HTTPError(429, "Too many links that do not work: try again later.")
+        self.links.failed("", address)
+        link = self.accounts.link(token)
+        try:
+            account = await asyncio.to_thread(self.accounts.use_link, token)
+        except NablaError as error:
+            raise HTTPError(error.status, error.message) from None
+        self.links.succeeded("", address)
+        # A start's own link is read by who can read the accounts: it lets in also when the phone is lost.
+        self._more_steps(handler, account, proven=link is not None and not link.by)
+        return account.name
+
+    async def _by_password(self, handler: RequestHandler, username: str, password: str) -> str | None:
+        if not self.local_accounts:
+            raise HTTPError(403, "Passwords are not used here: sign in another way.")
+        name = username.lower()
         if not NAME.fullmatch(name):
             name = "?"  # nobody's: it must not fill our memory
-        wait = self.tries.wait(name, address)
-        if wait > 0:
-            minutes = math.ceil(wait / 60)
-            raise HTTPError(
-                429, f"Too many wrong passwords: try again in {minutes} minute{'s' * (minutes > 1)}."
-            )
-        # Counted before the hash is computed, or many tries at once would all pass.
-        self.tries.failed(name, address)
-        account = await asyncio.to_thread(self.accounts.check, name, password)
-        if account is None:
+        try:
+            account = await self.prove_password(handler, name, password)
+        except TooOften as error:
+            raise HTTPError(error.status, error.message) from None
+        except Forbidden:
             waiting = self.accounts.get(name)
             if waiting and waiting.state == "waiting":
                 self.log.info("%s tried to sign in while waiting for approval", name)
             return None
-        self.tries.succeeded(name, address)
+        self._more_steps(handler, account)
         return account.name
+
+    async def prove_password(self, handler: RequestHandler, name: str, password: str) -> Account:
+        """Return the account that the password opens; raises `Forbidden`, or `TooOften` after many."""
+        address, browser = self.address(handler), half_signed.browser(handler, name)
+        wait = self.tries.wait(name, address, browser)
+        if wait > 0:
+            raise TooOften(f"Too many wrong passwords: try again in {minutes(wait)}.", seconds=int(wait) + 1)
+        # Counted before the hash is computed, or many tries at once would all pass.
+        self.tries.failed(name, address, browser)
+        account = await asyncio.to_thread(self.accounts.check, name, password)
+        if account is None:
+            raise Forbidden("The password is not right.", field="password")
+        self.tries.succeeded(name, address, browser)
+        return account
+
+    def missing(self, account: Account, proven: bool) -> str:
+        """Return what somebody has still to do to get in: `code`, `factor`, `notice`, or ""."""
+        if account.second is not None and not proven:
+            return "code"
+        if account.second is None and self.requires_factor(account):
+            return "factor"
+        return "notice" if account.notice else ""
+
+    def requires_factor(self, account: Account) -> bool:
+        """Tell whether an account must have a second factor."""
+        asked = self.require_second_factor
+        return asked == "everybody" or (asked == "admins" and account.admin)
+
+    def _more_steps(self, handler: Any, account: Account, proven: bool = False) -> None:
+        """Lead who has more to prove to the second step, and end the request."""
+        if not self.missing(account, proven):
+            return
+        if not self.many_people and account.name != self.admin_name:
+            raise HTTPError(403, self.one_person())
+        half_signed.give(handler, account, handler.get_argument("next", ""), proven)
+        handler.redirect(f"{handler.hub.base_url}second-step")
+        raise Finish
+
+    def tell(self, handler: RequestHandler, name: str, verb: str, **more: Any) -> None:
+        """Tell the audit log what somebody did with an account, or tried."""
+        actor = getattr(getattr(handler, "current_user", None), "name", "")
+        self._record(handler, verb, actor=actor, name=name, **more)
+
+    def signed_out(self, handler: RequestHandler, name: str) -> None:
+        """Tell the audit log that somebody left."""
+        self._record(handler, "sign-out", actor=name, name=name)
+
+    def _record(self, handler: RequestHandler, verb: str, **said: Any) -> None:
+        record.tell(self.reception.home, verb, address=self.address(handler), **said)
 
     def address(self, handler: RequestHandler) -> str:
         """Return whom the outermost proxy that we trust saw; what callers say of themselves does not count.
@@ -129,12 +251,24 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
     def get_handlers(self, app: Any) -> list[tuple[str, type[RequestHandler]]]:
         """Return JupyterHub's pages and ours, and begin: the admin's link, the watch on the service."""
         from nabla_hub.pages import routes
+        from nabla_hub.second_factor_pages import routes as second
 
         self._trusted = set(app.trusted_downstream_ips)
         self._leave_link(app)
+        self.reception.start()
         self._watch = ServiceWatch(app)
         self._watch.start()
-        return [*super().get_handlers(app), *routes]
+        return [*super().get_handlers(app), *routes, *second, *self._doors()]
+
+    def _doors(self) -> list[tuple[Any, ...]]:
+        """Return the pages of the providers."""
+        doors = []
+        for provider in self.reception.providers.values():
+            if provider.warning:
+                self.log.warning(provider.warning)
+            for path, page in provider.handlers():
+                doors.append((f"/sign-in/{provider.name}{path}", page, {"provider": provider}))
+        return doors
 
     def _leave_link(self, app: Any) -> None:
         """Make the admin's account if it is missing, and leave its link where `nabla up` picks it up."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
+import secrets
 import sys
 from importlib import resources
 from pathlib import Path
+from typing import NoReturn
 
-from traitlets import Bool, Float, Integer, Unicode, default
+from traitlets import Any as Anything
+from traitlets import Bool, Enum, Float, Integer, List, TraitError, Unicode, default
 from traitlets.config import Config, Configurable
 
+from nabla.errors import BadInput
 from nabla_hub.accounts import account_name
 from nabla_hub.processes import free_port
+from nabla_hub.providers import build
 
 SERVICE = "nabla"
 PAGE_SCOPES = [f"access:services!service={SERVICE}"]
@@ -46,6 +52,19 @@ class NablaHub(Configurable):
     invitation_hours = Float(72.0, help="Hours that an invitation made by an admin stays valid.").tag(
         config=True
     )
+    require_second_factor = Enum(
+        ["nobody", "admins", "everybody"],
+        "nobody",
+        help="Whose local accounts must have a second factor: nobody, admins or everybody.",
+    ).tag(config=True)
+    providers = List(
+        Anything(),
+        help="Who else may say who somebody is: a list of dicts with name, label, type and options.",
+    ).tag(config=True)
+    local_accounts = Bool(
+        True,
+        help="Whether people have passwords of ours beside the providers; one-time links work always.",
+    ).tag(config=True)
     identity_seconds = Integer(
         1,
         help="Seconds that the service remembers whose a token is; a removed person is out after that.",
@@ -109,7 +128,13 @@ def configure(c: Config) -> None:
     """Write all of Nabla's settings into `c`."""
     from nabla_spawners.isolation import works as isolation_works
 
-    nabla = NablaHub(config=c)
+    try:
+        nabla = NablaHub(config=c)
+        build(nabla.providers)
+        if not nabla.local_accounts and not nabla.providers:
+            raise BadInput("c.NablaHub.local_accounts is False, and there is no provider: name one.")
+    except (BadInput, TraitError) as error:
+        _refuse(str(error))
     nabla.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ports = nabla.ports()
     isolated = isolation_works()
@@ -117,6 +142,14 @@ def configure(c: Config) -> None:
     _people(c, nabla, isolated)
     _service(c, nabla, ports)
     _servers(c, nabla, ports, isolated)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    """End the start; `nabla up` says the sentence."""
+    folder = default_home() / "hub"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "service-problem").write_text(sentence)
+    sys.exit(sentence)
 
 
 def _hub(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
@@ -151,7 +184,25 @@ def _people(c: Config, nabla: NablaHub, isolated: bool) -> None:
     c.NablaAuthenticator.link_file = str(nabla.folder / "link")
     c.NablaAuthenticator.link_minutes = nabla.link_minutes
     c.NablaAuthenticator.invitation_hours = nabla.invitation_hours
+    c.NablaAuthenticator.require_second_factor = nabla.require_second_factor
+    c.NablaAuthenticator.local_accounts = nabla.local_accounts
+    c.JupyterHub.template_vars = {"local_accounts": nabla.local_accounts}
+    if nabla.providers:
+        c.NablaAuthenticator.providers = nabla.providers
+        # What a provider wants to see again when it is asked about somebody later, encrypted.
+        c.NablaAuthenticator.enable_auth_state = True
+        if "keys" not in c.CryptKeeper:
+            c.CryptKeeper.keys = [_sign_in_key(nabla.folder / "sign_in_key")]
     c.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", *PAGE_SCOPES]}]
+
+
+def _sign_in_key(file: Path) -> str:
+    """Return the key that providers' tokens are kept under, made at the first start: 32 bytes in hex."""
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w") as made:
+            made.write(secrets.token_hex(32))
+    return file.read_text().strip()
 
 
 def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:

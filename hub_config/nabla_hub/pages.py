@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
-from jupyterhub import orm
 from jupyterhub.handlers import BaseHandler
+from jupyterhub.handlers.login import LogoutHandler
 from tornado.httputil import url_concat
 from tornado.web import HTTPError, authenticated
 
 from nabla.errors import NablaError
 from nabla_hub.accounts import Accounts
 from nabla_hub.authenticator import NablaAuthenticator
+from nabla_hub.identities import dismiss, link, unlink
+from nabla_hub.sessions import end_sessions
+from nabla_hub.tries import minutes
+
+NOT_HERE = "There are no passwords here: sign in by one of the ways on the page for it."
 
 
 class Page(BaseHandler):  # type: ignore[misc]
@@ -39,7 +45,11 @@ class Page(BaseHandler):  # type: ignore[misc]
         next_url = self._validate_next_url(self.get_argument("next", default=""))
         self.finish(
             await self.render_template(
-                template, xsrf=self.xsrf_token.decode("ascii"), next_url=next_url, **values
+                template,
+                xsrf=self.xsrf_token.decode("ascii"),
+                next_url=next_url,
+                authenticator=self.sign_in,
+                **values,
             )
         )
 
@@ -53,13 +63,14 @@ class Page(BaseHandler):  # type: ignore[misc]
         )
         return host + url_concat(f"{self.hub.base_url}{path}", arguments)
 
+    def _require_local(self) -> None:
+        """Raise 403 where only providers make accounts."""
+        if not self.sign_in.local_accounts:
+            raise HTTPError(403, NOT_HERE)
+
     def end_sessions(self, user: Any, kept: str | None = None) -> None:
         """Sign a user out everywhere but in the session `kept`: pages of their servers lose their tokens."""
-        user.orm_user.cookie_id = orm.new_token()
-        for token in self.db.query(orm.APIToken).filter_by(user_id=user.id):
-            if token.session_id and token.session_id != kept:
-                self.db.delete(token)
-        self.db.commit()
+        end_sessions(self.db, user, kept)
 
     def require_admin(self) -> None:
         """Raise 403 unless an admin is signed in."""
@@ -92,6 +103,11 @@ class LinkPage(Page):
             self.get_body_argument("password", "", strip=False),
         )
         link = self.accounts.link(token)
+        account = self.accounts.get(link.name) if link else None
+        if account and account.second and password:
+            raise HTTPError(
+                400, "This account has a second factor: sign in with the link, then set a password."
+            )
         if link and link.name and password:
             try:
                 await asyncio.to_thread(self.accounts.set_password, link.name, password)
@@ -121,29 +137,25 @@ class PasswordPage(Page):
     @authenticated
     async def get(self) -> None:
         """Show the form."""
+        self._require_local()
         await self._show()
 
     @authenticated
     async def post(self) -> None:
         """Set the password; one who has a password proves it first."""
+        self._require_local()
         name = self.current_user.name
         account = self.accounts.get(name)
         old = self.get_body_argument("old", "", strip=False)
-        address = self.sign_in.address(self)
         try:
             if account is not None and account.password:
-                if self.sign_in.tries.wait(name, address) > 0:
-                    raise HTTPError(429, "Too many wrong passwords: try again later.")
-                self.sign_in.tries.failed(name, address)  # before the check, as at sign-in
-                if await asyncio.to_thread(self.accounts.check, name, old) is None:
-                    await self._show(problem="The old password is not right.", status=403)
-                    return
-                self.sign_in.tries.succeeded(name, address)
+                await self.sign_in.prove_password(self, name, old)
             new = self.get_body_argument("password", "", strip=False)
             await asyncio.to_thread(self.accounts.set_password, name, new)
         except NablaError as error:
             await self._show(problem=error.message, status=error.status)
             return
+        self.sign_in.tell(self, name, "password-set")
         self.end_sessions(self.current_user, kept=self.get_session_cookie())
         self.set_login_cookie(self.current_user)
         await self._show(done=True)
@@ -164,11 +176,13 @@ class SignUpPage(Page):
 
     async def post(self) -> None:
         """Make the account: at once with an invitation, else waiting for the admin."""
+        self._require_local()
         if not self.sign_in.many_people:
             raise HTTPError(403, self.sign_in.one_person())
         address = self.sign_in.address(self)
-        if self.sign_in.tries.wait("", address) > 0:
-            raise HTTPError(429, "Too many accounts were asked for from here: try again later.")
+        wait = self.sign_in.sign_ups.wait("", address)
+        if wait > 0:
+            raise HTTPError(429, f"Too many accounts were asked for from here: try again in {minutes(wait)}.")
         name, password = (
             self.get_body_argument("username", ""),
             self.get_body_argument("password", "", strip=False),
@@ -178,15 +192,21 @@ class SignUpPage(Page):
                 self.accounts.sign_up, name, password, self.get_body_argument("token", "")
             )
         except NablaError as error:
-            self.sign_in.tries.failed(f"sign-up from {address}", address)
+            self.sign_in.sign_ups.failed("", address)
             await self._show(problem=error.message, wanted=name, status=error.status)
             return
+        self.sign_in.tell(self, account.name, "create", detail=f"By sign-up; {account.state}.")
         if account.state == "waiting":
-            self.sign_in.tries.failed(account.name, address)
+            self.sign_in.sign_ups.failed("", address)
             await self._show(done=True)
             return
         user = await self.login_user({"username": account.name, "password": password})
         self.redirect(f"{self.hub.base_url}spawn" if user else self.settings["login_url"])
+
+    def _closed(self) -> str:
+        if not self.sign_in.local_accounts:
+            return NOT_HERE
+        return "" if self.sign_in.many_people else self.sign_in.one_person()
 
     async def _show(self, problem: str = "", wanted: str = "", done: bool = False, status: int = 200) -> None:
         invitation = self.get_argument("token", "")
@@ -196,7 +216,7 @@ class SignUpPage(Page):
         self.set_status(status)
         await self.show(
             "signup.html",
-            closed="" if self.sign_in.many_people else self.sign_in.one_person(),
+            closed=self._closed(),
             trusting=self.sign_in.trusting,
             invitation=invitation,
             problem=problem,
@@ -224,11 +244,17 @@ class PeoplePage(Page):
         try:
             if action == "approve":
                 self.accounts.approve(name)
+                self.sign_in.tell(self, name, "approve")
             elif action in {"refuse", "remove"}:
                 await self._remove(name)
+            elif action in {"join", "dismiss", "unlink"}:
+                name = self._identity(action, name)
             elif action == "invite":
+                self._require_local()
                 token = self.accounts.add_link("", minutes, by=self.current_user.name)
                 invitation = self.address("signup", token=token)
+            elif action == "reset" and self.accounts.get(name) and name != self.current_user.name:
+                await self._reset(name)
             elif action == "link" and self.accounts.get(name):
                 token = self.accounts.add_link(name, minutes, by=self.current_user.name)
                 invitation = self.address("first", token=token)
@@ -239,10 +265,34 @@ class PeoplePage(Page):
             return
         await self._show(invitation=invitation, invited=name)
 
+    def _identity(self, action: str, name: str) -> str:
+        """Link the account of a claim, forget a claim, or take an account's providers from it."""
+        if action == "join":
+            claim = link(self.accounts, name)
+            self.sign_in.tell(self, claim.name, "link", detail=f"With {claim.contact}.")
+        elif action == "dismiss":
+            dismiss(self.accounts, name)
+        else:
+            unlink(self.accounts, name)
+            self.sign_in.tell(self, name, "unlink")
+            if user := self.find_user(name):
+                self.end_sessions(user)
+        return ""
+
+    async def _reset(self, name: str) -> None:
+        day = time.strftime("%d %B %Y", time.gmtime(self.accounts.now()))
+        self.accounts.drop_second_factor(
+            name,
+            f"{self.current_user.name} switched your second factor off on {day}. "
+            "If you did not ask for that, speak to them, and change your password.",
+        )
+        self.sign_in.tell(self, name, "second-factor-reset")
+
     async def _remove(self, name: str) -> None:
         if name in {self.current_user.name, self.sign_in.admin_name}:
             raise HTTPError(400, "You cannot remove yourself, nor the admin of this machine.")
         self.accounts.remove(name)
+        self.sign_in.tell(self, name, "remove")
         user = self.find_user(name)
         if user is None:
             return
@@ -262,6 +312,7 @@ class PeoplePage(Page):
         await self.show(
             "people.html",
             people=self.accounts.people(),
+            claims=self.accounts.claims(),
             me=self.current_user.name,
             owner=self.sign_in.admin_name,
             closed="" if self.sign_in.many_people else self.sign_in.one_person(),
@@ -273,7 +324,19 @@ class PeoplePage(Page):
         )
 
 
+class SignOut(LogoutHandler):  # type: ignore[misc]
+    """Signs out, and says so to the audit log."""
+
+    async def default_handle_logout(self) -> None:
+        """Sign out."""
+        user = self.current_user
+        await super().default_handle_logout()
+        if user:
+            cast("NablaAuthenticator", self.authenticator).signed_out(self, user.name)
+
+
 routes = [
+    ("/logout", SignOut),
     ("/first", LinkPage),
     ("/password", PasswordPage),
     ("/signup", SignUpPage),

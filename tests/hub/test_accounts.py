@@ -17,7 +17,6 @@ from nabla_hub import accounts as book
 from nabla_hub.accounts import Accounts, account_name
 from nabla_hub.checks import HomeLock, check_port, prepare_home
 from nabla_hub.systemd import install, unit
-from nabla_hub.tries import LIMITS, WINDOW, Tries
 
 
 class Clock:
@@ -130,34 +129,6 @@ def test_a_password_too_short_or_too_long_is_refused(people: Accounts, password:
     people.admin("ada")
     with pytest.raises(BadInput, match="8 to 200"):
         people.set_password("ada", password)
-
-
-def test_failures_from_one_address_do_not_lock_others_out() -> None:
-    clock = Clock()
-    tries = Tries(clock)
-    for _ in range(LIMITS["both"]):
-        assert tries.wait("ada", "10.0.0.1") == 0
-        tries.failed("ada", "10.0.0.1")
-    assert tries.wait("ada", "10.0.0.1") > 0
-    assert tries.wait("ada", "10.0.0.2") == 0
-    assert tries.wait("bob", "10.0.0.1") == 0
-    clock.time += WINDOW + 1
-    assert tries.wait("ada", "10.0.0.1") == 0
-
-
-def test_one_address_cannot_try_many_names() -> None:
-    tries = Tries(Clock())
-    for number in range(LIMITS["address"]):
-        tries.failed(f"name{number}", "10.0.0.1")
-    assert tries.wait("another", "10.0.0.1") > 0
-
-
-def test_right_passwords_are_never_slowed_down() -> None:
-    tries = Tries(Clock())
-    for _ in range(10 * LIMITS["name"]):
-        assert tries.wait("ada", "10.0.0.1") == 0
-        tries.failed("ada", "10.0.0.1")
-        tries.succeeded("ada", "10.0.0.1")
 
 
 def test_a_port_in_use_is_named_with_a_way_out() -> None:
