@@ -6,31 +6,35 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from dataclasses import dataclass, field, replace
 from http.client import responses
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from jupyter_server.base.handlers import APIHandler
 from pydantic import BaseModel
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
-from nabla.api.identity import caller, is_unix_peer, local
+from nabla.api.identity import address, caller, is_unix_peer, local
+from nabla.api.proof import refuse_in_address, shown_key
 from nabla.caller import Caller, calling
-from nabla.errors import BadInput, Forbidden, NablaError, TooLarge, Unauthenticated
-from nabla.policy import Actor, Verb
+from nabla.errors import BadInput, Forbidden, NablaError, TooLarge, TooOften, Unauthenticated
+from nabla.policy import Actor, Owned, Verb, decide
 from nabla.schema import Model, Problem
 
 if TYPE_CHECKING:
     from nabla.app import Nabla
 
+T = TypeVar("T")
 LIMIT = 200
 BODY = 1 << 20
 """Bytes of JSON that a handler takes unless it says more."""
 INLINE = 1 << 14
-RECHECK = 2.0
-"""Seconds after which it is asked again whether the caller of an open stream may still read it."""
+RECHECK = 0.25
+"""Seconds after which the identity provider, which remembers its answer for one, is asked about a stream."""
+TURN = 0.25
+"""Seconds after which a stream that has nothing to say looks whether its caller may still read it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class NablaHandler(APIHandler):
 
     rules: ClassVar[dict[str, Rule]] = {}
     actor: Actor
+    caller: Caller
     _asked = 0.0
+    _out = 0
 
     @property
     def nabla(self) -> Nabla:
@@ -72,7 +78,14 @@ class NablaHandler(APIHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Find out who calls, refuse whom the rule does not let in, and sweep off cross-site calls."""
         rule = self.rule
+        refuse_in_address(self.request)
         if rule.access == "open":
+            return
+        if key := shown_key(self.request):
+            self.current_user = self._jupyter_current_user = None
+            actor = await self.nabla.tokens.actor(key, address(self))
+            who = Caller(actor.user, actor.kind, admin=False, address=address(self), key=actor.key)
+            await self._enter(who, actor)
             return
         if is_unix_peer(self):
             self.current_user = self._jupyter_current_user = None
@@ -84,10 +97,12 @@ class NablaHandler(APIHandler):
         self._asked = time.monotonic()
         await self._enter(caller(self))
 
-    async def _enter(self, who: Caller) -> None:
+    async def _enter(self, who: Caller, actor: Actor | None = None) -> None:
         """Let `who` in, unless the rule asks for an admin and they are none."""
         calling.set(who)
-        self.actor = await self.nabla.teams.actor(who.user, who.kind, who.admin)
+        self.caller = who
+        self._out = self.nabla.teams.access.times_out(who.user)
+        self.actor = actor or await self.nabla.teams.actor(who.user, who.kind, who.admin)
         if self.rule.access == "admin" and not (who.admin and who.kind in {"local", "cookie", "token"}):
             raise Forbidden("Only an admin of the hub may do this, signed in to the hub's own pages.")
 
@@ -98,8 +113,25 @@ class NablaHandler(APIHandler):
     def set_cors_headers(self) -> None:
         """Let no page of another site read an answer: Jupyter lets all of them, once they have a token."""
 
-    async def still_in(self) -> bool:
-        """Tell whether the caller of an open stream may still read it; asked anew every `RECHECK` seconds."""
+    async def still_in(self, thing: Owned | None = None) -> bool:
+        """Tell whether the caller of an open stream may still read it: all of it, or what it is about.
+
+        What they may reach is looked at in memory, at each call, and `actor` is what they are now.
+        """
+        who, access = self.caller, self.nabla.teams.access
+        if access.times_out(who.user) != self._out or not await self._known_still(who):
+            return False
+        try:
+            actor = await access.actor(who.user, who.kind, who.admin)
+        except NablaError:  # a service account that was deleted
+            return False
+        self.actor = replace(actor, limit=self.actor.limit, key=self.actor.key)
+        return thing is None or decide(self.actor, "read", thing).allowed
+
+    async def _known_still(self, who: Caller) -> bool:
+        """Tell whether the key is still good, or the identity provider still knows the caller."""
+        if who.key:
+            return self.nabla.tokens.valid(who.key)
         now = time.monotonic()
         if now - self._asked < RECHECK:
             return True
@@ -157,6 +189,8 @@ class NablaHandler(APIHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, NablaError):
             self.set_status(error.status)
+            if isinstance(error, TooOften):
+                self.set_header("Retry-After", str(error.seconds))
             problem = Problem(**error.as_dict())
         else:
             reason = getattr(error, "log_message", None) if isinstance(error, HTTPError) else None
@@ -167,6 +201,10 @@ class NablaHandler(APIHandler):
             problem = Problem(message=message, error=phrase.replace(" ", ""))
         self.set_header("Content-Type", "application/json")
         self.finish(problem.model_dump_json(exclude_none=True))
+
+    def _request_summary(self) -> str:
+        """Name the request in the log without its query: somebody may have put a key there."""
+        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
 
     def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
         """Log bugs; an error that the caller made is theirs to read."""
@@ -193,6 +231,27 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is no number that can be kept")
     return number
+
+
+async def while_in(handler: NablaHandler, pieces: AsyncIterable[T], thing: Owned) -> AsyncIterator[T]:
+    """Yield what comes of `thing` until it ends or the caller may not read it any more, also while quiet."""
+    ahead: asyncio.Future[T] | None = None
+    source = aiter(pieces)
+    try:
+        while await handler.still_in(thing):
+            if ahead is None:
+                ahead = asyncio.ensure_future(anext(source))
+            await asyncio.wait([ahead], timeout=TURN)
+            if ahead.done():
+                try:
+                    piece = ahead.result()
+                except StopAsyncIteration:
+                    return
+                ahead = None
+                yield piece
+    finally:
+        if ahead is not None:
+            ahead.cancel()
 
 
 async def first_of(*waits: Awaitable[Any], seconds: float) -> None:

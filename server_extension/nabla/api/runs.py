@@ -7,7 +7,7 @@ from typing import IO, ClassVar
 
 from tornado.iostream import StreamClosedError
 
-from nabla.api.handler import NablaHandler, Rule, paging
+from nabla.api.handler import NablaHandler, Rule, paging, while_in
 from nabla.api.stream import Tail, write_event
 from nabla.errors import NotFound
 from nabla.schema import NewRun, Page, Rerun, Run
@@ -100,9 +100,7 @@ class EventsHandler(NablaHandler):
         after = int(given) if given.isascii() and given.isdecimal() else self.whole("after", 0, 0, 1 << 60)
         self.begin_stream()
         try:
-            async for offset, line in Tail(self.nabla, found, after).lines():
-                if not await self.still_in():
-                    return
+            async for offset, line in while_in(self, Tail(self.nabla, found, after).lines(), found):
                 await write_event(self, line, id=str(offset))
         except StreamClosedError:
             return
@@ -118,9 +116,8 @@ class LogHandler(NablaHandler):
         found = await self.nabla.runs.get(self.actor, run)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         try:
-            async for text in self.nabla.backend.logs(found.workload, follow=bool(self.flag("follow"))):
-                if not await self.still_in():
-                    return
+            pieces = self.nabla.backend.logs(found.workload, follow=bool(self.flag("follow")))
+            async for text in while_in(self, pieces, found):
                 self.write(text)
                 await self.flush()
         except StreamClosedError:
@@ -141,7 +138,7 @@ class NotebookHandler(NablaHandler):
         found = await self.nabla.runs.get(self.actor, run)
         folder = self.nabla.backend.folder(found.workload)
         file = await asyncio.to_thread(run_folder.open_notebook, folder)
-        await send_file(self, file, f"{found.name}-{found.number}.ipynb", "application/x-ipynb+json")
+        await send_file(self, file, f"{found.name}-{found.number}.ipynb", "application/x-ipynb+json", found)
 
 
 class FilesHandler(NablaHandler):
@@ -168,17 +165,23 @@ class FileHandler(NablaHandler):
         found = await self.nabla.runs.get(self.actor, run)
         folder = self.nabla.backend.folder(found.workload)
         file = await asyncio.to_thread(run_folder.open_plain, folder, f"work/{path}")
-        await send_file(self, file, path.rpartition("/")[2], "application/octet-stream")
+        await send_file(self, file, path.rpartition("/")[2], "application/octet-stream", found)
 
 
-async def send_file(handler: NablaHandler, file: IO[bytes], name: str, kind: str) -> None:
-    """Send a file in pieces, as an attachment that no browser opens as a page."""
+async def send_file(handler: NablaHandler, file: IO[bytes], name: str, kind: str, run: Run) -> None:
+    """Send a file in pieces, as an attachment that no browser opens as a page.
+
+    It breaks off when the caller may not read the run any more: half a file must not look like a whole one.
+    """
     handler.set_header("Content-Type", kind)
     handler.set_header("Content-Security-Policy", "sandbox")
     handler.set_attachment_header(name)
     with file:
         try:
             while piece := await asyncio.to_thread(file.read, PIECE):
+                if not await handler.still_in(run):
+                    handler.request.connection.stream.close()  # type: ignore[union-attr]
+                    return
                 handler.write(piece)
                 await handler.flush()
         except StreamClosedError:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tornado.iostream import StreamClosedError
 
-from nabla.api.handler import NablaHandler, Rule, first_of
+from nabla.api.handler import TURN, NablaHandler, Rule, first_of
 from nabla.errors import BadInput, NotFound
+from nabla.policy import decide
 from nabla.schema import Run
 from nabla.services import run_folder
 from nabla.states import RunState
@@ -41,7 +42,7 @@ class Tail:
 
     def __init__(self, nabla: Nabla, run: Run, after: int) -> None:
         self._nabla = nabla
-        self._run = run
+        self.run = run
         self.offset = after
         self.ended = False
         self._begun: list[bytes] = []
@@ -80,7 +81,7 @@ class Tail:
                 return
 
     def _read(self, offset: int) -> bytes:
-        folder = self._nabla.backend.folder(self._run.workload)
+        folder = self._nabla.backend.folder(self.run.workload)
         try:
             with run_folder.open_plain(folder, "events.jsonl") as log:
                 log.seek(offset)
@@ -89,7 +90,7 @@ class Tail:
             return b""
 
     async def _final(self) -> bool:
-        run = await self._nabla.store.collection(Run).get(self._run.id)
+        run = await self._nabla.store.collection(Run).get(self.run.id)
         return RunState(run.state).final
 
 
@@ -131,23 +132,37 @@ class StreamHandler(NablaHandler):
     async def _pump(self, tails: dict[str, Tail], subscription: Subscription) -> None:
         quiet = 0.0
         while not self.request.connection.stream.closed() and await self.still_in():  # type: ignore[union-attr]
+            self._look_again(tails, subscription)
             sent = await self._send_changes(subscription)
             for run, tail in tails.items():
-                async for offset, line in tail.new():
-                    if not await self.still_in():
-                        return
-                    sent = True
-                    # Whoever ran there wrote the line: of two equal keys in it and here, the last one counts.
-                    data = f'{{"event": {line}, "run": "{run}", "id": {offset}}}'
-                    await write_event(self, data, event="run")
+                sent = await self._send_events(run, tail) or sent
             live = any(not tail.ended for tail in tails.values())
-            wait = LOOK if live else 1.0
+            wait = LOOK if live else TURN
             quiet = 0.0 if sent else quiet + wait
             if quiet >= BEAT:
                 quiet = 0.0
                 self.write(": still here\n\n")
                 await self.flush()
             await first_of(subscription.ready.wait(), seconds=wait)
+
+    def _look_again(self, tails: dict[str, Tail], subscription: Subscription) -> None:
+        """Show what the caller may see now; a page whose sight has changed reads its lists again."""
+        if subscription.sight == self.actor.sight:
+            return
+        subscription.look(self.actor.sight)
+        for run in [run for run, tail in tails.items() if not decide(self.actor, "read", tail.run).allowed]:
+            del tails[run]
+
+    async def _send_events(self, run: str, tail: Tail) -> bool:
+        sent = False
+        async for offset, line in tail.new():
+            if not await self.still_in(tail.run):
+                break
+            sent = True
+            # Whoever ran there wrote the line: of two equal keys in it and here, the last one counts.
+            data = f'{{"event": {line}, "run": "{run}", "id": {offset}}}'
+            await write_event(self, data, event="run")
+        return sent
 
     async def _send_changes(self, subscription: Subscription) -> bool:
         if subscription.overflow:

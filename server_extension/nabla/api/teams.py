@@ -110,8 +110,9 @@ class MemberHandler(NablaHandler):
 
     async def put(self, team: str, user: str) -> None:
         """Give the role."""
+        found = await self.nabla.teams.get(self.actor, team)
         change = await self.body(MembershipChange)
-        self.answer(await self.nabla.members.set_role(self.actor, team, user, change))
+        self.answer(await self.nabla.members.set_role(self.actor, found.id, user, change))
 
     async def delete(self, team: str, user: str) -> None:
         """Remove the person, or tell what they own."""
@@ -203,8 +204,9 @@ class ServiceAccountsHandler(NablaHandler):
 
     async def post(self, team: str) -> None:
         """Make an account."""
+        found = await self.nabla.teams.get(self.actor, team)
         new = await self.body(NewServiceAccount)
-        self.answer(await self.nabla.service_accounts.create(self.actor, team, new))
+        self.answer(await self.nabla.service_accounts.create(self.actor, found.id, new))
 
 
 class ServiceAccountHandler(NablaHandler):

@@ -31,6 +31,12 @@ class Subscription:
             self.overflow = True
         self.ready.set()
 
+    def look(self, sight: Sight) -> None:
+        """See something else from now on: what waits may be out of sight, so all lists are read again."""
+        self.sight = sight
+        self._pending.clear()
+        self.overflow = True
+
     def take(self) -> list[Change]:
         """Return what is new, and forget it."""
         self.ready.clear()
