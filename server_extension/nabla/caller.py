@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -22,3 +24,17 @@ class Caller:
 
 calling: ContextVar[Caller | None] = ContextVar("calling", default=None)
 """The caller of the request that is being answered; None in what the service does by itself."""
+
+
+verb_now: ContextVar[str] = ContextVar("verb_now", default="")
+"""What the audit log calls the changes that are being made, where it is more than create, change, delete."""
+
+
+@contextmanager
+def doing(verb: str) -> Iterator[None]:
+    """Name what is done (`invite`, `leave`, `rotate`, …) for the audit log, around the call of the store."""
+    token = verb_now.set(verb)
+    try:
+        yield
+    finally:
+        verb_now.reset(token)

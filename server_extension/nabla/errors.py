@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 MESSAGE = 2000
 """Characters of a sentence that are sent: it may repeat what somebody typed."""
@@ -38,6 +39,8 @@ class NablaError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+        self.about: Any = None
+        """What access was denied to: for the audit log, never for the one who asked."""
 
     def as_dict(self) -> dict[str, str]:
         """Return the body of the HTTP answer: `message`, `error` (class name), and `field` if known."""

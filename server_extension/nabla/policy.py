@@ -54,8 +54,17 @@ HUB_ADMIN: dict[str, frozenset[Verb]] = {
 }
 """What an admin of the hub may do to things of any team: never see what is in them."""
 
+EVERYBODY: dict[str, frozenset[Verb]] = {"cluster secret": frozenset({"run"})}
+"""What whoever is signed in may do to each noun: their work may be given the secrets of the cluster."""
+
 PERSONAL = frozenset({"secret", "team secret", "cluster secret", "api key", "audit"})
-"""What the token of a page may not touch: whoever runs a server that somebody visits could hold it."""
+"""What the token of a page may not touch: whoever runs a server that somebody visits could hold it.
+
+It may `run` them, so that the panels can start work that uses a secret: no answer has a value.
+"""
+
+GUARDED = frozenset({"team", "secret", "team secret", "cluster secret", "api key"})
+"""What a key changes only with the scope admin, whatever else it may do."""
 
 SCOPES: dict[str, frozenset[Verb]] = {
     "read": READ,
@@ -88,6 +97,8 @@ class Limit:
     verbs: frozenset[Verb]
     project: str | None = None
     run: str | None = None
+    team: str = ""
+    """The team that the project belongs to: who leaves it sees the project no more, also by their keys."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +107,13 @@ class Sight:
 
     teams: frozenset[str]
     projects: frozenset[str] = frozenset()
+    run: str | None = None
+    """The only run in sight, for the token of a run."""
 
     def sees(self, kind: str, id: str, team: str, project: str | None) -> bool:
         """Tell whether something of this team and project is in sight."""
+        if self.run is not None and kind == "run" and id != self.run:
+            return False
         if team in self.teams:
             return True
         return kind in SHARED and (id if kind == "project" else project) in self.projects
@@ -125,8 +140,10 @@ class Actor:
     @cached_property
     def sight(self) -> Sight:
         """Return what lists show to the actor."""
-        if self.limit is not None and self.limit.project is not None:
-            return Sight(frozenset(), frozenset({self.limit.project}))
+        limit = self.limit
+        if limit is not None and limit.project is not None:
+            inside = limit.team in self.roles or limit.project in self.shares
+            return Sight(frozenset(), frozenset({limit.project} if inside else ()), limit.run)
         return Sight(self.teams, frozenset(self.shares))
 
 
@@ -154,11 +171,13 @@ def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
         role = actor.shares.get(home)
         verbs = SHARED[noun].get(role or "", NONE)
         who = f"somebody with whom the project is shared to {'write' if role == 'member' else 'read'}"
+    if role is None and noun in EVERYBODY:
+        verbs, who = EVERYBODY[noun], "who is no admin of the hub"
     if actor.admin and actor.kind != "page" and verb not in verbs and noun in HUB_ADMIN:
         verbs, who = verbs | HUB_ADMIN[noun], "an admin of the hub"
     if (role is None and not verbs) or not _within(actor.limit, thing, home, verb):
         return unseen
-    if noun in PERSONAL and actor.kind == "page":
+    if noun in PERSONAL and actor.kind == "page" and verb != "run":
         return Decision(False, f"the token of a page may not {verb} a {thing.kind}: open its own page")
     if verb not in verbs:
         return Decision(False, f"{who} may not {verb} the {thing.kind} {thing.name!r}")
@@ -166,7 +185,15 @@ def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
         return Decision(False, "the token of a page may not manage a team: sign in to the hub's own pages")
     if actor.limit is not None and verb not in actor.limit.verbs:
         return Decision(False, f"this key may not {verb}: make one whose scopes allow it")
+    if limit_guards(actor.limit, noun, verb):
+        return Decision(False, f"this key may not {verb} a {thing.kind}: that takes the scope admin")
     return Decision(True, f"{who} may {verb}")
+
+
+def limit_guards(limit: Limit | None, noun: str, verb: Verb) -> bool:
+    """Tell whether a key lacks the scope admin for what only that changes: people, keys and secrets."""
+    changes = noun in GUARDED and verb not in {"read", "run"}
+    return limit is not None and changes and "manage" not in limit.verbs
 
 
 def _within(limit: Limit | None, thing: Owned, home: str | None, verb: Verb) -> bool:
@@ -187,7 +214,10 @@ def check(actor: Actor, verb: Verb, thing: Owned, asked: str | None = None) -> N
     `asked` is the word the caller named the thing by, so that the answer repeats only what they know.
     """
     decision = decide(actor, verb, thing)
+    if decision.allowed:
+        return
+    denied: NotFound | Forbidden = Forbidden(decision.reason[0].upper() + decision.reason[1:] + ".")
     if not decision.visible:
-        raise NotFound(f"There is no {thing.kind} {asked or thing.id!r}.")
-    if not decision.allowed:
-        raise Forbidden(decision.reason[0].upper() + decision.reason[1:] + ".")
+        denied = NotFound(f"There is no {thing.kind} {asked or thing.id!r}.")
+    denied.about = thing
+    raise denied

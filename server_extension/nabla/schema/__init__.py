@@ -3,10 +3,12 @@
 from nabla.schema.access import (
     ApiKey,
     KeyScope,
+    KeyState,
     MadeApiKey,
     NewApiKey,
     NewSecret,
     Secret,
+    SecretKeys,
     SecretVersion,
     Tried,
 )
@@ -77,6 +79,7 @@ __all__ = [
     "Invitation",
     "InvitationToken",
     "KeyScope",
+    "KeyState",
     "Link",
     "MadeApiKey",
     "MadeInvitation",
@@ -114,6 +117,7 @@ __all__ = [
     "RunFailure",
     "RunSpec",
     "Secret",
+    "SecretKeys",
     "SecretVersion",
     "ServiceAccount",
     "Share",

@@ -32,6 +32,17 @@ class AuditEntry(Model):
     after: dict[str, Any] | None = Field(default=None, description="Of what changed, as it is.")
     detail: str = Field(default="", description="A sentence, where there is more to say.")
     count: int = Field(default=1, description="Equal denied attempts that this line stands for.")
+    hash: str = Field(default="", description="Of this line and, through the one before, of all before it.")
+
+
+class AuditCheck(Model):
+    """Whether lines of the log still follow from each other, as far as they were looked at."""
+
+    checked: int = Field(description="Lines that were looked at and are right.")
+    last: int = Field(description="The number of the last of them: go on after it.")
+    hash: str = Field(description="Its hash: who keeps number and hash can tell later that it is the same.")
+    more: bool = Field(description="Whether lines follow that were not looked at.")
+    problem: str = Field(default="", description="What is wrong with the line after; empty: nothing.")
 
 
 class NewAuditEntry(Model):

@@ -1,4 +1,4 @@
-"""Make the tables of credentials, secrets and the audit log; memberships become rows of their own."""
+"""Make the tables of credentials, secrets and audit; members become rows; the index learns what names say."""
 
 from __future__ import annotations
 
@@ -9,19 +9,52 @@ import sqlalchemy as sa
 from alembic import op
 
 from nabla.ids import derived_id
+from nabla.store.words import remove_words, words_of, write_words
 
 revision = "0002"
 down_revision = "0001"
 
 AUDIT_WORDS = ("actor", "via", "key", "address", "verb", "kind", "object", "name", "team", "project")
 AUDIT_PATHS = {
-    "time": ("time",),
     "team": ("team", "id"),
     "project": ("project", "id"),
     "actor": ("actor", "id"),
     "object": ("object", "id"),
-    "feed_team": ("feed", "team", "id"),
-    "feed_project": ("feed", "project", "id"),
+}
+CUTTING = "SELECT 1 FROM counters WHERE name = 'audit retention' AND value >= OLD.id"
+"""What the clean-up writes for the length of its transaction, to be let through."""
+APPEND_ONLY = {
+    "sqlite": [
+        (
+            "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'a line of the audit log is never changed'); END"
+        ),
+        (
+            f"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit WHEN NOT EXISTS ({CUTTING}) "
+            "BEGIN SELECT RAISE(ABORT, 'a line of the audit log is never removed'); END"
+        ),
+        # INSERT OR REPLACE would remove a line without the trigger above.
+        (
+            "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit "
+            "WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id) "
+            "BEGIN SELECT RAISE(ABORT, 'a line of the audit log is never replaced'); END"
+        ),
+    ],
+    "postgresql": [
+        (
+            "CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF TG_OP = 'DELETE' THEN IF EXISTS ({CUTTING}) THEN RETURN OLD; END IF; END IF; "
+            "RAISE EXCEPTION 'a line of the audit log is never changed or removed'; END $$"
+        ),
+        (
+            "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE ON audit "
+            "FOR EACH ROW EXECUTE FUNCTION audit_append_only()"
+        ),
+        (
+            "CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON audit "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only()"
+        ),
+    ],
 }
 
 
@@ -47,6 +80,7 @@ def upgrade() -> None:
     )
     op.create_index("secret_values_key", "secret_values", ["key"])
     _create_audit()
+    _mark_words()
     _move_members()
 
 
@@ -68,6 +102,27 @@ def _create_audit() -> None:
     )
     for name, columns in AUDIT_PATHS.items():
         op.create_index(f"audit_{name}", "audit", list(columns))
+    for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
+
+
+def _mark_words() -> None:
+    """Mark in the index which words are in a name, the tags, and what a project is to those in it."""
+    connection = op.get_bind()
+    rows = connection.execute(
+        sa.text(
+            "SELECT d.seq, d.kind, d.id, d.name, s.words FROM documents d JOIN search s ON s.rowid = d.seq"
+        )
+    ).all()
+    tags: dict[int, list[str]] = {}
+    for seq, tag in connection.execute(sa.text("SELECT seq, tag FROM tags")):
+        tags.setdefault(seq, []).append(tag)
+    for seq, kind, id, name, words in rows:
+        marks = [f"_p_{id}"] if kind == "project" else []
+        marks += ["_g_" + "".join(words_of(tag)) for tag in tags.get(seq, [])]
+        marks += ["_n_" + word for word in words_of(name)]
+        remove_words(connection, seq)
+        write_words(connection, seq, " ".join(dict.fromkeys([*marks, *words.split(" ")])))
 
 
 def _move_members() -> None:
@@ -118,3 +173,5 @@ def downgrade() -> None:
     """Remove the tables; members are not put back."""
     for table in ("audit", "secret_values", "credentials"):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_append_only")

@@ -1,0 +1,267 @@
+"""The audit log's table: lines are appended in a chain of hashes, found by filter, checked and let go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+
+from nabla.errors import BadInput
+from nabla.schema import AuditCheck, AuditEntry, now
+from nabla.store.lines import Line
+from nabla.store.query import check_text
+from nabla.store.tables import audit, counters, documents, milliseconds
+
+SCAN = 10_000
+"""Lines that one page looks at, at most; what is rarer comes page by page."""
+BRANCHES = 64
+WORDS = 10
+PIECE = 2_000
+"""Lines that one call removes."""
+RETENTION = "audit retention"
+"""The row of `counters` that lets a removal through, for the length of its transaction."""
+EXPIRE = "expire"
+_HEAD = select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)
+_COLUMNS = [column.name for column in audit.columns]
+_HASHED = [name for name in _COLUMNS if name != "hash"]
+_INSERT = insert(audit)
+
+
+def append(connection: Connection, lines: Iterable[Line]) -> None:
+    """Write lines at the end of the chain; the caller's transaction must be the only one that writes."""
+    head = connection.execute(_HEAD).one_or_none()
+    number, hash = (head.id, head.hash) if head is not None else (0, "")
+    time = milliseconds(now())
+    rows = []
+    for line in lines:
+        number += 1
+        row: dict[str, Any] = {**vars(line), "id": number, "time": time}
+        for side in ("before", "after"):
+            row[side] = None if row[side] is None else json.dumps(row[side], separators=(",", ":"))
+        row["hash"] = hash = _hash(hash, [row[name] for name in _HASHED])
+        rows.append(row)
+    connection.execute(_INSERT, rows)
+
+
+def _hash(before: str, values: list[Any]) -> str:
+    """Return the hash of a line (its values in the order of the columns) that follows the hash `before`."""
+    return hashlib.sha256(json.dumps([before, *values], separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class AuditFilters:
+    """What a list of lines is narrowed to; what is None does not narrow. Times: ms since the epoch."""
+
+    teams: Collection[str] | None = None
+    project: str | None = None
+    actor: str | None = None
+    object: str | None = None
+    verb: str | None = None
+    kind: str | None = None
+    outcome: str | None = None
+    since: int | None = None
+    until: int | None = None
+    q: str | None = None
+    feed: bool = False
+    hidden: Collection[str] = ()
+    """Kinds that are left out."""
+
+    def paths(self) -> list[dict[str, str]]:
+        """Return the equalities of each walk along an index; all else is checked line by line."""
+        for name in ("object", "project", "actor"):
+            value = getattr(self, name)
+            if value is not None:
+                return [{name: value}]
+        if self.teams is not None and len(self.teams) <= BRANCHES:
+            return [{"team": team} for team in dict.fromkeys(self.teams)]
+        return [{}]
+
+    def rest(self, path: Collection[str]) -> list[ColumnElement[bool]]:
+        """Return the conditions that the walk along `path` leaves to be checked."""
+        c = audit.c
+        found: list[ColumnElement[bool]] = []
+        for name in ("project", "actor", "object", "verb", "kind", "outcome"):
+            value = getattr(self, name)
+            if value is not None and name not in path:
+                # The concatenation keeps SQLite, which has no statistics, from walking another index.
+                found.append(c[name].concat("") == value)
+        if self.teams is not None and "team" not in path:
+            found.append(c.team.concat("").in_(list(self.teams)))
+        if self.feed:
+            found.append(c.feed.is_(True))
+        if self.hidden:
+            found.append(c.kind.notin_(list(self.hidden)))
+        if self.q is not None:
+            prose = c.actor + " " + c.name + " " + c.object + " " + c.verb + " " + c.kind + " " + c.detail
+            found += [prose.icontains(word, autoescape=True) for word in self.q.split()[:WORDS]]
+        return found
+
+
+def find(
+    connection: Connection, filters: AuditFilters, *, start: int | None, limit: int, newest: bool = True
+) -> tuple[list[AuditEntry], int | None]:
+    """Return at most `limit` lines after the line `start`, and after which line to go on (None: the end).
+
+    A page looks at `SCAN` lines at most: it may hold fewer than `limit`, or none, and still not be the last.
+    """
+    for name in ("project", "actor", "object", "verb", "kind", "outcome", "q"):
+        check_text(getattr(filters, name) or "", name)
+    low, high = _span(connection, filters)
+    if start is not None:
+        low, high = (low, min(high, start - 1)) if newest else (max(low, start + 1), high)
+    paths = filters.paths()
+    stop: int | None = None
+    for path in paths:
+        if filters.rest(path):
+            end = _window(connection, _walk(path, low, high), SCAN // len(paths), newest=newest)
+            if end is not None:
+                stop = end if stop is None else (max if newest else min)(stop, end)
+    if stop is not None:
+        low, high = (stop, high) if newest else (low, stop)
+    rows: list[Row[Any]] = []
+    for path in paths:
+        rows += connection.execute(
+            select(audit)
+            .where(*_walk(path, low, high), *filters.rest(path))
+            .order_by(audit.c.id.desc() if newest else audit.c.id)
+            .limit(limit + 1)
+        ).all()
+    rows.sort(key=lambda row: int(row.id), reverse=newest)
+    after = int(rows[limit - 1].id) if len(rows) > limit else stop
+    return [entry_of(row) for row in rows[:limit]], after
+
+
+def _span(connection: Connection, filters: AuditFilters) -> tuple[int, int]:
+    """Return the first and last number of what `since` and `until` leave."""
+    low = 0 if filters.since is None else _first_at(connection, filters.since)
+    high = 1 << 62 if filters.until is None else _first_at(connection, filters.until + 1) - 1
+    return low, high
+
+
+def _first_at(connection: Connection, time: int) -> int:
+    """Return the number of the first line at or after a time: searched by halves, as lines are in its order.
+
+    Numbers have no gaps, so no index of times is needed, which would make every change slower.
+    """
+    c = audit.c
+    first = connection.execute(select(c.id).order_by(c.id).limit(1)).scalar()
+    last = connection.execute(select(c.id).order_by(c.id.desc()).limit(1)).scalar()
+    if first is None or last is None:
+        return 0
+    low, high = first, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        at = connection.execute(select(c.time).where(c.id == middle)).scalar()
+        if at is not None and at < time:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
+
+
+def _walk(path: dict[str, str], low: int, high: int) -> list[ColumnElement[bool]]:
+    conditions = [audit.c[name] == value for name, value in path.items()]
+    return [*conditions, audit.c.id >= low, audit.c.id <= high]
+
+
+def _window(
+    connection: Connection, walk: list[ColumnElement[bool]], most: int, *, newest: bool
+) -> int | None:
+    """Return the number of the last line that this page looks at along `walk`, None for all of them."""
+    order = audit.c.id.desc() if newest else audit.c.id
+    statement = select(audit.c.id).where(*walk).order_by(order).limit(1).offset(most - 1)
+    return connection.execute(statement).scalar()
+
+
+def entry_of(row: Row[Any]) -> AuditEntry:
+    """Return a row as the API tells it."""
+    told = {name: getattr(row, name) for name in AuditEntry.model_fields if name != "time"}
+    for side in ("before", "after"):
+        told[side] = None if told[side] is None else json.loads(told[side])
+    return AuditEntry.model_validate({**told, "time": datetime.fromtimestamp(row.time / 1000, UTC)})
+
+
+def existing(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Return which of these ids belong to something that exists."""
+    return set(connection.execute(select(documents.c.id).where(documents.c.id.in_(list(ids)))).scalars())
+
+
+def check(connection: Connection, after: int, limit: int) -> AuditCheck:
+    """Check at most `limit` lines that follow line `after` (0: from the oldest one).
+
+    The oldest line must be number 1, or follow what the newest line of a clean-up says it removed.
+    """
+    number, hash = _start(connection, after)
+    answer = AuditCheck(checked=0, last=number, hash=hash, more=False)
+    rows = connection.execute(
+        select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit + 1)
+    ).all()
+    for row in rows[:limit]:
+        if row.id != answer.last + 1:
+            answer.problem = f"Line {answer.last + 1} is missing: line {row.id} comes next."
+            return answer
+        if row.hash != _hash(answer.hash, [getattr(row, name) for name in _HASHED]):
+            answer.problem = f"Line {row.id} was changed, or the line before it was."
+            return answer
+        answer.checked, answer.last, answer.hash = answer.checked + 1, row.id, row.hash
+    answer.more = len(rows) > limit
+    return answer
+
+
+def _start(connection: Connection, after: int) -> tuple[int, str]:
+    """Return number and hash of the line that the line after `after` must follow."""
+    if after:
+        hash = connection.execute(select(audit.c.hash).where(audit.c.id == after)).scalar()
+        if hash is None:
+            raise BadInput(f"There is no line {after} any more: begin at the oldest one.", field="after")
+        return after, hash
+    anchor = connection.execute(
+        select(audit.c.after)
+        .where(audit.c.object == RETENTION, audit.c.verb == EXPIRE, audit.c.actor == "")
+        .order_by(audit.c.id.desc())
+        .limit(1)
+    ).scalar()
+    if anchor is None:
+        return 0, ""
+    said = json.loads(anchor)
+    return said["line"], said["hash"]
+
+
+def hash_at(connection: Connection, number: int) -> str | None:
+    """Return the hash of a line, or None when it is not there."""
+    return connection.execute(select(audit.c.hash).where(audit.c.id == number)).scalar()
+
+
+def expire(connection: Connection, before: int) -> int:
+    """Remove the oldest lines, up to the first that is not older than `before` (ms); return how many.
+
+    At most `PIECE` at once. A new line keeps number and hash of the last one that went: what is left can
+    still be checked.
+    """
+    c = audit.c
+    rows = connection.execute(select(c.id, c.time, c.hash).order_by(c.id).limit(PIECE)).all()
+    # In the order of the chain and not by time: a clock that was wrong once must not empty the log.
+    gone = 0
+    while gone < len(rows) and rows[gone].time < before:
+        gone += 1
+    if not gone:
+        return 0
+    last = rows[gone - 1]
+    line = Line(
+        actor="",
+        verb=EXPIRE,
+        kind="audit",
+        object=RETENTION,
+        after={"line": last.id, "hash": last.hash, "lines": gone},
+        detail=f"{gone} lines up to number {last.id} were older than the log keeps them.",
+    )
+    append(connection, [line])  # first: the chain goes on, even where no other line stays
+    connection.execute(insert(counters).values(name=RETENTION, value=last.id))
+    connection.execute(delete(audit).where(c.id <= last.id))
+    connection.execute(delete(counters).where(counters.c.name == RETENTION))
+    return gone
