@@ -17,6 +17,7 @@ PANEL_SOURCES := $(wildcard package.json tsconfig.json webpack.config.js) \
 	$(shell find lab_extension -type f -not -path '*/lib/*' -not -path '*/test/*' -not -path '*/node_modules/*' 2>/dev/null)
 PANELS := $(if $(wildcard package-lock.json),$(STAMPS)/panels)
 PROXY := hub_config/nabla_hub/proxy
+PROVIDERS := tests/providers
 
 .PHONY: help install up test test-all lint screenshots wheel test-tools lock clean
 
@@ -57,6 +58,12 @@ $(STAMPS)/panels: $(STAMPS)/node-modules $(PANEL_SOURCES)
 	@PATH="$(BIN):$$PATH" npm run --silent build:prod >$(STAMPS)/panels.log 2>&1 || { cat $(STAMPS)/panels.log >&2; exit 1; }
 	@touch $@
 
+# The identity providers that tests sign in at.
+$(STAMPS)/providers: $(PROVIDERS)/package.json $(PROVIDERS)/package-lock.json | $(STAMPS)/node
+	@echo "Installing the identity providers of the tests…"
+	@PATH="$(BIN):$$PATH" npm ci --prefix $(PROVIDERS) --loglevel=error >/dev/null
+	@touch $@
+
 # An editable install skips data_files, so what a wheel would have put there is linked by hand.
 $(STAMPS)/linked: server_extension/nabla.json $(STAMPS)/python $(PANELS)
 	@mkdir -p $(VENV)/share/jupyter/labextensions $(VENV)/etc/jupyter/jupyter_server_config.d
@@ -77,12 +84,12 @@ lint: install ## ruff, mypy, the layers, and the panels' own checks
 # The programs that tests drive (a browser, PostgreSQL, bubblewrap) come first: one of them may be what makes the environment.
 test: ## lint, then every test that takes seconds
 	@sh tools/test-tools
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint $(STAMPS)/providers
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not long" $(ARGS)
 
 test-all: ## lint, then every test
 	@sh tools/test-tools
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint $(STAMPS)/providers
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 test-tools: ## install the programs that tests drive (as root, on Debian and its kin)
@@ -97,7 +104,7 @@ wheel: install ## build dist/nabla_hub-*.whl
 	@$(BIN)/python -m build --quiet --wheel --no-isolation --outdir dist .
 
 lock: $(STAMPS)/node ## pin the newest npm packages anew (package-lock.json, the proxy's too)
-	@PATH="$(BIN):$$PATH" sh tools/lock . $(PROXY)
+	@PATH="$(BIN):$$PATH" sh tools/lock . $(PROXY) $(PROVIDERS)
 
 clean: ## remove all that was built, but no home and no data
-	@rm -rf $(VENV) node_modules $(PROXY)/node server_extension/nabla/labextension lab_extension/lib build dist *.egg-info
+	@rm -rf $(VENV) node_modules $(PROXY)/node $(PROVIDERS)/node_modules server_extension/nabla/labextension lab_extension/lib build dist *.egg-info

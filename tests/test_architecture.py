@@ -109,7 +109,14 @@ def test_every_route_states_who_may_call_it() -> None:
     assert open_to_all == {"health", "openapi.json"}
 
 
-@pytest.mark.parametrize("lock", ["package-lock.json", "hub_config/nabla_hub/proxy/package-lock.json"])
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "package-lock.json",
+        "hub_config/nabla_hub/proxy/package-lock.json",
+        "tests/providers/package-lock.json",
+    ],
+)
 def test_no_lock_file_names_a_registry(lock: str) -> None:
     assert '"resolved"' not in (ROOT / lock).read_text()
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from traitlets import Any as Anything
-from traitlets import Bool, Enum, Float, Integer, List, TraitError, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Integer, List, TraitError, Unicode, default
 from traitlets.config import Config, Configurable
 
 from nabla.errors import BadInput
+from nabla.grouping import read_rules
 from nabla_hub.accounts import account_name
 from nabla_hub.processes import free_port
 from nabla_hub.providers import build
@@ -60,6 +61,10 @@ class NablaHub(Configurable):
     providers = List(
         Anything(),
         help="Who else may say who somebody is: a list of dicts with name, label, type and options.",
+    ).tag(config=True)
+    group_rules = List(
+        Dict(),
+        help="What groups of providers stand for in teams: a list of dicts with group, team, role and create.",
     ).tag(config=True)
     local_accounts = Bool(
         True,
@@ -131,6 +136,7 @@ def configure(c: Config) -> None:
     try:
         nabla = NablaHub(config=c)
         build(nabla.providers)
+        read_rules(nabla.group_rules)
         if not nabla.local_accounts and not nabla.providers:
             raise BadInput("c.NablaHub.local_accounts is False, and there is no provider: name one.")
     except (BadInput, TraitError) as error:
@@ -220,6 +226,7 @@ def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
             "environment": {
                 "NABLA_HOME": nabla.home,
                 "NABLA_ADMIN": nabla.admin,
+                "NABLA_GROUP_RULES": json.dumps(nabla.group_rules),
                 "NABLA_IDENTITY_SECONDS": str(nabla.identity_seconds),
                 "NABLA_PUBLIC_URL": f"http://{_bracketed(nabla.host)}:{nabla.port}/services/{SERVICE}/",
                 # Only what the service needs of the hub's environment, and glibc's arenas kept few.
