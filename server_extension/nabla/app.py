@@ -49,6 +49,14 @@ class Nabla(LoggingConfigurable, Parts):
         config=True
     )
     renew_every = Float(10.0, help="Seconds between two looks at the lock on the database.").tag(config=True)
+    workload_url = Unicode(
+        help="Address of this service as workloads reach it; empty: they get no token to call it."
+    ).tag(config=True)
+    allowed_addresses = List(
+        Unicode(),
+        help="Networks (10.1.0.0/16) that the service may ask although they are not of the internet: "
+        "registries, git servers and storages of your own.",
+    ).tag(config=True)
     lost = Bool(False, help="Whether another Nabla took the database, and this one stopped to drive work.")
     drive = Bool(True, help="Whether this brain starts work; tests and tools that only look set it off.")
 
@@ -119,6 +127,8 @@ class Nabla(LoggingConfigurable, Parts):
         if hasattr(self, "reconciler"):
             await self.reconciler.stop()
             await self.backend.close()
+        if hasattr(self, "tokens"):
+            await self.tokens.close()
         if hasattr(self, "store"):
             await self.store.close()
         self.lease.release()
@@ -148,6 +158,7 @@ class Nabla(LoggingConfigurable, Parts):
             teams=await self.teams.names(actor),
             roles=dict(actor.roles),
             lenders=await self.teams.lenders(actor),
+            key=actor.key if actor.kind == "key" else "",
             mode=self.mode,
             version=__version__,
         )

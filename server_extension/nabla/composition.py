@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nabla.app import Nabla
     from nabla.backends.base import Backend
     from nabla.integrations.objects import Objects
+    from nabla.integrations.outgoing import Outgoing
     from nabla.machine import Machine
     from nabla.reconciler import Reconciler
     from nabla.schema import Instance
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
     from nabla.services.groups import Groups
     from nabla.services.in_place import InPlaceRuns
     from nabla.services.invitations import Invitations
+    from nabla.services.keys import Keys
     from nabla.services.members import Members
     from nabla.services.people import People
     from nabla.services.projects import Projects
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
+    from nabla.services.secret_keys import KeyRotation
+    from nabla.services.secret_use import SecretUse
+    from nabla.services.secrets import Secrets
     from nabla.services.service_accounts import ServiceAccounts
     from nabla.services.shares import Shares
     from nabla.services.snapshots import Snapshots
     from nabla.services.teams import Teams
+    from nabla.services.tokens import Tokens
     from nabla.store import Store
 
 
@@ -48,6 +54,8 @@ class Parts:
     groups: Groups
     invitations: Invitations
     service_accounts: ServiceAccounts
+    tokens: Tokens
+    keys: Keys
     changes: Changes
     snapshots: Snapshots
     projects: Projects
@@ -55,6 +63,10 @@ class Parts:
     shares: Shares
     in_place: InPlaceRuns
     run_steps: RunSteps
+    outgoing: Outgoing
+    secrets: Secrets
+    secret_use: SecretUse
+    key_rotation: KeyRotation
 
 
 async def compose(nabla: Nabla) -> None:
@@ -75,6 +87,8 @@ async def compose(nabla: Nabla) -> None:
     nabla.reconciler = Reconciler(parent=nabla)
     nabla.admission = Admission(nabla.machine, nabla.catalogue, on_free=partial(nabla.reconciler.put, "run"))
     _people(nabla)
+    await nabla.tokens.open()
+    _secrets(nabla, home)
     _work(nabla, home)
     if nabla.drive:
         await nabla.in_place.enter_all()
@@ -93,6 +107,7 @@ def _people(nabla: Nabla) -> None:
     from nabla.services.people import People
     from nabla.services.service_accounts import ServiceAccounts
     from nabla.services.teams import Teams
+    from nabla.services.tokens import Tokens
 
     store = nabla.store
     nabla.teams = teams = Teams(store)
@@ -102,35 +117,76 @@ def _people(nabla: Nabla) -> None:
     nabla.groups = Groups(store, nabla.members, belongings, read_rules(nabla.group_rules))
     nabla.invitations = Invitations(store, teams)
     nabla.service_accounts = ServiceAccounts(store, teams, belongings)
+    nabla.tokens = Tokens(store, teams)
     nabla.changes = Changes(nabla.store)
+
+
+def _secrets(nabla: Nabla, home: Path) -> None:
+    """Build what keeps secrets, and what asks others with them."""
+    from nabla.integrations.credentials import Credentials
+    from nabla.integrations.outgoing import Outgoing, networks
+    from nabla.integrations.sealing import Keyring
+    from nabla.services import secret_keys
+    from nabla.services.projects import Projects
+    from nabla.services.secret_use import SecretUse
+    from nabla.services.secrets import Secrets
+
+    store, put = nabla.store, nabla.reconciler.put
+    nabla.outgoing = Outgoing(networks(nabla.allowed_addresses))
+    keyring = Keyring(home)
+    nabla.projects = Projects(store, put, nabla.teams)
+    known: dict[str, Any] = {"teams": nabla.teams, "projects": nabla.projects}
+    nabla.secrets = Secrets(store, keyring, credentials=Credentials(nabla.outgoing), **known)
+    nabla.secret_use = SecretUse(store, nabla.secrets, nabla.teams)
+    nabla.key_rotation = rotation = secret_keys.KeyRotation(store, keyring, put)
+    nabla.teams.at_end.append(lambda t, team: nabla.secrets.drop_of_team(t, team.id))
+    nabla.reconciler.register(secret_keys.KIND, rotation.step, rotation.unfinished)
 
 
 def _work(nabla: Nabla, home: Path) -> None:
     """Build what work is made of, and what drives it."""
     from nabla.services.in_place import InPlaceRuns
+    from nabla.services.keys import Keys, end_all
     from nabla.services.project_steps import ProjectSteps
-    from nabla.services.projects import Projects
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
     from nabla.services.shares import Shares
     from nabla.services.snapshots import Snapshots
+    from nabla.services.tokens import RunAccess
 
     store, put = nabla.store, nabla.reconciler.put
     nabla.snapshots = Snapshots(store, nabla.objects)
-    nabla.projects = Projects(store, put, nabla.teams)
     nabla.shares = Shares(store, nabla.projects, nabla.teams)
+    known: dict[str, Any] = {
+        "accounts": nabla.service_accounts,
+        "projects": nabla.projects,
+        "tokens": nabla.tokens,
+    }
+    nabla.keys = Keys(store, teams=nabla.teams, **known)
+    nabla.people.at_end.append(end_all)
+    nabla.service_accounts.at_end.append(lambda t, account: end_all(t, account.user))
+    nabla.teams.at_end.append(lambda t, team: end_all(t, team=team.id))
     nabla.runs = Runs(
         store,
         projects=nabla.projects,
         snapshots=nabla.snapshots,
         backend=nabla.backend,
         catalogue=nabla.instances,
+        secret_use=nabla.secret_use,
         put=put,
     )
-    known: dict[str, Any] = {"teams": nabla.teams, "projects": nabla.projects, "put": put}
+    known = {"teams": nabla.teams, "projects": nabla.projects, "put": put}
     nabla.in_place = InPlaceRuns(home / "in_place", store, owner=nabla.owner, **known)
-    nabla.run_steps = RunSteps(store, nabla.backend, nabla.admission, nabla.instances)
-    project_steps = ProjectSteps(store, nabla.backend, put)
+    access = RunAccess(nabla.tokens, lambda: nabla.workload_url)
+    nabla.run_steps = RunSteps(
+        store,
+        nabla.backend,
+        nabla.admission,
+        catalogue=nabla.instances,
+        secret_use=nabla.secret_use,
+        access=access,
+    )
+    project_steps = ProjectSteps(store, nabla.backend, nabla.secrets, put)
     nabla.reconciler.register("run", nabla.run_steps.step, nabla.run_steps.unfinished)
     nabla.reconciler.register("project", project_steps.step, project_steps.unfinished)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from tornado.httpserver import HTTPServer
 from tornado.log import app_log
 from tornado.web import Application
 
-from nabla.api import health, people, projects, runs, shares, snapshots, stream, teams
+from nabla.api import health, keys, people, projects, runs, secrets, shares, snapshots, stream, teams
 from nabla.api.handler import NablaHandler
 from nabla.errors import NotFound
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 API = "api/v1/"
 SOCKET_PREFIX = "/nabla/"
 """Where the routes are on every Unix socket, whatever the mode of who serves it."""
-MODULES = (health, teams, people, projects, shares, snapshots, runs, stream)
+MODULES = (health, teams, people, projects, shares, snapshots, runs, keys, secrets, stream)
 BODY = 64 << 20
 
 
@@ -69,7 +68,7 @@ def application(
         "identity_provider": identity_provider,
         "authorizer": AllowAllAuthorizer(identity_provider=identity_provider),
         "base_url": base_url,
-        "cookie_secret": secrets.token_bytes(32),
+        "cookie_secret": os.urandom(32),
         "login_url": base_url,
         "allow_remote_access": True,
         "allow_unauthenticated_access": True,

@@ -28,6 +28,7 @@ QUERY = {
     "follow": ("string", "What to follow, `run:ID@OFFSET`; may be repeated."),
     "all": ("boolean", "Every team there is; for an admin of the hub."),
     "transfer_to": ("string", "Who gets what they own: a member, or a service account of the team."),
+    "service_account": ("string", "Id of the service account whose keys are meant."),
     "path": ("string", "The path of the notebook, for messages."),
 }
 

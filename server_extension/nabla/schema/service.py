@@ -34,6 +34,7 @@ class Me(Model):
     lenders: dict[str, str] = Field(
         default_factory=dict, description="Name by id, of other teams that share a project with the caller."
     )
+    key: str = Field(default="", description="Id of the API key that speaks for the caller.")
     mode: Mode
     version: str
 

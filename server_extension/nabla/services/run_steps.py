@@ -17,6 +17,8 @@ from nabla.states import RunState, WorkloadState
 
 if TYPE_CHECKING:
     from nabla.admission import Admission
+    from nabla.services.secret_use import SecretUse
+    from nabla.services.tokens import RunAccess
     from nabla.store import Store
 
 YOUNG = 10.0
@@ -34,13 +36,18 @@ class RunSteps:
         store: Store,
         backend: Backend,
         admission: Admission,
+        *,
         catalogue: Callable[[], list[Instance]],
+        secret_use: SecretUse,
+        access: RunAccess,
     ) -> None:
         self._runs = store.collection(Run)
         self._snapshots = store.collection(Snapshot)
         self._backend = backend
         self._admission = admission
         self._catalogue = catalogue
+        self._secret_use = secret_use
+        self._access = access
         self._stopping: dict[str, asyncio.Task[None]] = {}
 
     async def unfinished(self) -> list[str]:
@@ -148,6 +155,7 @@ class RunSteps:
             _set(stored, state=state, queue=None, finished=now(), reason=reason, failure=failure)
 
         await self._runs.change(run.id, apply)
+        await self._access.take(run)
         self._admission.release(run.id)
 
     async def interrupt(self, grace: float) -> list[Run]:
@@ -185,13 +193,18 @@ class RunSteps:
         spec = run.spec.model_dump(
             include={"notebook", "parameters", "kernel", "cell_timeout", "start_timeout", "timeout"}
         )
-        job = {"run": run.id, "name": run.name, "number": run.number, **spec}
+        given = await self._secret_use.given(run)
+        address, key = await self._access.give(run)
+        job = {"run": run.id, "name": run.name, "number": run.number, "from_env": given.parameters, **spec}
         return Workload(
             id=run.workload,
             kind="job",
             command=("{python}", "-m", "nabla.runner", "{job}"),
             instance=self._instance(run),
-            env={"NABLA_RUN": run.id, "PROJECT_ID": run.project or ""},
+            env={**address, **given.env, "NABLA_RUN": run.id, "PROJECT_ID": run.project or ""},
+            secret_env={**key, **given.secret_env},
+            secret_files=given.secret_files,
+            secret_names=given.names,
             labels={"run": run.id, "team": run.team},
             snapshot=f"{folder_of(await self._snapshots.get(run.snapshot or ''))}/{run.snapshot}",
             files={"run.json": json.dumps(job)},
