@@ -2,21 +2,38 @@ import type { KernelSpec } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Api } from './api/client';
 import { PageStream } from './api/stream';
+import { ForkModel } from './model/fork';
 import { FormModel, type FormTarget } from './model/form';
+import { ActivityList } from './model/activity';
+import { InvitationsModel } from './model/invitations';
+import { LinksModel, type LinkTarget } from './model/links';
 import { ProjectsModel } from './model/projects';
 import { RunModel } from './model/run';
 import { RunList, type RunFilter } from './model/runs';
+import { SearchModel } from './model/search';
+import { SharesModel } from './model/shares';
+import { TeamModel } from './model/team';
 
 /** The models of one page, which all panels share. */
 export class Core {
   constructor(
     private readonly _kernels: KernelSpec.IManager,
     readonly trans: TranslationBundle
-  ) {}
+  ) {
+    this.projects = new ProjectsModel(this.api, this.stream, trans);
+    this.invitations = new InvitationsModel(this.api, this.stream, this.projects);
+  }
 
   readonly api = new Api();
   readonly stream = new PageStream(this.api);
-  readonly projects = new ProjectsModel(this.api, this.stream);
+  readonly projects: ProjectsModel;
+  readonly search = new SearchModel(this.api);
+  readonly fork = new ForkModel(this.api);
+  readonly invitations: InvitationsModel;
+
+  /** Tags in use that begin like `text`. */
+  suggestTags = async (text: string): Promise<readonly string[]> =>
+    (await this.api.tags(text)).items.map(({ tag }) => tag);
 
   runs(filter: RunFilter = {}, limit?: number): RunList {
     return new RunList(this.api, this.stream, filter, limit);
@@ -24,6 +41,23 @@ export class Core {
 
   run(id: string): RunModel {
     return new RunModel(id, this.api, this.stream);
+  }
+
+  team(id: string): TeamModel {
+    return new TeamModel(id, this.api, this.stream, this.projects);
+  }
+
+  /** What was done lately in `projects/ID` or `teams/ID`. */
+  activity(below: string): ActivityList {
+    return new ActivityList(this.api, this.stream, below);
+  }
+
+  shares(project: string): SharesModel {
+    return new SharesModel(project, this.api, this.stream);
+  }
+
+  links(target: LinkTarget): LinksModel {
+    return new LinksModel(target, this.api, this.projects);
   }
 
   form(target: FormTarget): FormModel {

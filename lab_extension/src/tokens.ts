@@ -4,10 +4,14 @@ import type { Core } from './core';
 /** What a person, or another extension, can make Nabla do. */
 export const CommandIDs = {
   showSidebar: 'nabla:show-sidebar',
+  search: 'nabla:search',
   openProject: 'nabla:open-project',
+  openTeam: 'nabla:open-team',
   openRun: 'nabla:open-run',
   openForm: 'nabla:open-run-form',
+  share: 'nabla:share',
   runNotebook: 'nabla:run-notebook',
+  shareNotebook: 'nabla:share-notebook',
   runFile: 'nabla:run-file',
   openNotebook: 'nabla:open-notebook'
 } as const;

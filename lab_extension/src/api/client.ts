@@ -1,20 +1,32 @@
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type {
+  Activity,
+  Belonging,
+  Found,
   Instances,
+  Invitation,
+  Link,
   Manifest,
   Me,
+  Membership,
+  NewLink,
   NewProject,
   NewRun,
+  NewShare,
   NotebookSummary,
   Page,
   Problem,
   Project,
   ProjectChange,
   ProjectDeletion,
+  Removal,
   Rerun,
   Run,
-  Snapshot
+  ServiceAccount,
+  Share,
+  Snapshot,
+  Team
 } from '../generated/api';
 
 /** What the user's own server answers when it has packed a notebook's folder. */
@@ -22,6 +34,19 @@ export interface PackedNotebook {
   snapshot: Snapshot;
   notebook: string;
   summary: NotebookSummary;
+}
+
+/** A tag, and how often it is used. */
+export interface TagUse {
+  tag: string;
+}
+
+/** A link, and what is told of it once. */
+export interface MadeLink {
+  link: Link;
+  /** Its address below the service's. */
+  url: string;
+  warnings: string[];
 }
 
 /** A file in the folder that a run worked in. */
@@ -41,7 +66,9 @@ export class ApiError extends Error {
   }
 }
 
-type Query = Record<string, string | number | boolean | null | undefined>;
+type Value = string | number | boolean | null | undefined;
+/** An array is sent as a word for each of its items. */
+type Query = Record<string, Value | readonly string[]>;
 
 /** Where the API is for this page: the server extension says so in the page's configuration. */
 function apiBase(baseUrl: string): string {
@@ -95,6 +122,67 @@ export class Api {
   deleteProject = (id: string, confirm: boolean): Promise<ProjectDeletion> =>
     this._json('DELETE', `projects/${enc(id)}`, { query: confirm ? { confirm } : {} });
 
+  teams = (query: Query): Promise<Page<Team>> => this._json('GET', 'teams', { query });
+
+  team = (id: string): Promise<Team> => this._json('GET', `teams/${enc(id)}`);
+
+  members = (team: string, query: Query): Promise<Page<Membership>> =>
+    this._json('GET', `teams/${enc(team)}/members`, { query });
+
+  /** Take a person out of a team, oneself too; without `confirm` only learn what they own there. */
+  removeMember = (team: string, user: string, query: Query): Promise<Removal> =>
+    this._json('DELETE', `teams/${enc(team)}/members/${enc(user)}`, { query });
+
+  teamInvitations = (team: string): Promise<Page<Invitation>> =>
+    this._json('GET', `teams/${enc(team)}/invitations`, { query: { limit: 200 } });
+
+  serviceAccounts = (team: string): Promise<Page<ServiceAccount>> =>
+    this._json('GET', `teams/${enc(team)}/service-accounts`, { query: { limit: 200 } });
+
+  ownerless = (team: string): Promise<{ items: Belonging[] }> =>
+    this._json('GET', `teams/${enc(team)}/ownerless`);
+
+  /** The invitations that wait for the caller. */
+  invitations = (): Promise<Page<Invitation>> => this._json('GET', 'invitations');
+
+  accept = (invitation: string): Promise<Membership> =>
+    this._json('POST', 'invitations/accept', { body: { invitation } });
+
+  /** What was done lately in `teams/ID` or `projects/ID`, as sentences. */
+  activity = (below: string, query: Query): Promise<Page<Activity>> =>
+    this._json('GET', `${below}/activity`, { query });
+
+  shares = (project: string): Promise<Page<Share>> =>
+    this._json('GET', `projects/${enc(project)}/shares`, { query: { limit: 200 } });
+
+  share = (project: string, body: NewShare): Promise<Share> =>
+    this._json('POST', `projects/${enc(project)}/shares`, { body });
+
+  unshare = async (project: string, share: string): Promise<void> => {
+    await this.fetch('DELETE', `projects/${enc(project)}/shares/${enc(share)}`);
+  };
+
+  links = (query: Query): Promise<Page<Link>> => this._json('GET', 'links', { query });
+
+  createLink = (body: Partial<NewLink>): Promise<MadeLink> => this._json('POST', 'links', { body });
+
+  /** What is behind the token of a link. */
+  openLink = async (token: string): Promise<Link> =>
+    (await this._json<{ link: Link }>('POST', 'links/open', { body: { token } })).link;
+
+  deleteLink = async (id: string): Promise<void> => {
+    await this.fetch('DELETE', `links/${enc(id)}`);
+  };
+
+  search = (query: Query, signal: AbortSignal): Promise<Page<Found>> =>
+    this._json('GET', 'search', { query, signal });
+
+  tags = (q: string): Promise<Page<TagUse>> =>
+    this._json('GET', 'tags', { query: { q, limit: 8 } });
+
+  tag = (id: string, tags: string[]): Promise<Found> =>
+    this._json('PUT', `tags/${enc(id)}`, { body: { tags } });
+
   runs = (query: Query): Promise<Page<Run>> => this._json('GET', 'runs', { query });
 
   run = (id: string): Promise<Run> => this._json('GET', `runs/${enc(id)}`);
@@ -123,12 +211,29 @@ export class Api {
   inspect = (notebook: unknown, path: string): Promise<NotebookSummary> =>
     this._json('POST', 'notebooks/inspect', { body: notebook, query: { path } });
 
-  /** Pack the folder of a notebook on the user's own server, and upload what the store lacks. */
-  pack = async (path: string): Promise<PackedNotebook> => {
+  /** Pack the folder of a notebook on the user's own server, and upload what the store of the project's team lacks. */
+  pack = async (path: string, project: string | null = null): Promise<PackedNotebook> => {
     const url = URLExt.join(this._own.baseUrl, 'nabla/snapshot');
-    const init: RequestInit = { method: 'POST', cache: 'no-cache', body: JSON.stringify({ path }) };
+    const body = JSON.stringify({ path, project });
+    const init: RequestInit = { method: 'POST', cache: 'no-cache', body };
     return (await this._send(url, init, this._own)).json() as Promise<PackedNotebook>;
   };
+
+  /** Copy the notebook behind a link's token into the user's own files; answers its path there. */
+  fork = async (token: string): Promise<{ path: string }> => {
+    const url = URLExt.join(this._own.baseUrl, 'nabla/fork');
+    const init: RequestInit = {
+      method: 'POST',
+      cache: 'no-cache',
+      body: JSON.stringify({ token })
+    };
+    return (await this._send(url, init, this._own)).json() as Promise<{ path: string }>;
+  };
+
+  /** Where a page of the service is for people: `keys`, `teams`, `view/TOKEN`. */
+  page(path: string): string {
+    return new URL(path.replace(/^\//, ''), this._service.baseUrl.replace(/api\/v1\/$/, '')).href;
+  }
 
   /** A file that a run wrote, or its notebook, as something the browser can save. */
   blob = async (path: string): Promise<Blob> => (await this.fetch('GET', path)).blob();
@@ -181,8 +286,11 @@ function queryString(query: Query | URLSearchParams | undefined): string {
       ? query
       : new URLSearchParams(
           Object.entries(query)
+            .flatMap(([key, value]) =>
+              (Array.isArray(value) ? value : [value]).map(one => [key, one])
+            )
             .filter(([, value]) => value !== undefined && value !== null && value !== '')
-            .map(([key, value]) => [key, String(value)])
+            .map(([key, value]) => [String(key), String(value)])
         );
   const text = given.toString();
   return text ? `?${text}` : '';

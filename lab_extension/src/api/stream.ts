@@ -1,4 +1,4 @@
-import { DisposableDelegate, type IDisposable } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Change } from '../generated/api';
 import type { Api } from './client';
@@ -9,6 +9,9 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 20_000;
 /** How many runs one stream may follow: those that were opened last. */
 const FOLLOWED = 16;
+/** Rows whose change may change who sees what. */
+const ACCESS = new Set(['membership', 'share', 'team']);
+const SOON = 60;
 
 /** Someone who follows a run's event log: `offset` is where it has got to. */
 export interface Follower {
@@ -30,6 +33,11 @@ export class PageStream implements IDisposable {
   /** A row changed. */
   get changed(): ISignal<this, Change> {
     return this._changed;
+  }
+
+  /** Who may see what changed, or may have: lists must be asked for anew. */
+  get accessChanged(): ISignal<this, void> {
+    return this._accessChanged;
   }
 
   /** The stream is open again after a pause or a loss: what was missed must be asked for. */
@@ -65,17 +73,29 @@ export class PageStream implements IDisposable {
     this._followers.set(run, followers);
     this._started = true;
     this._reopen();
-    return new DisposableDelegate(() => {
-      followers.delete(follower);
-      if (!followers.size && this._followers.get(run) === followers) {
-        this._followers.delete(run);
-        this._reopen();
+    return {
+      get isDisposed() {
+        return !followers.has(follower);
+      },
+      dispose: () => {
+        followers.delete(follower);
+        if (!followers.size && this._followers.get(run) === followers) {
+          this._followers.delete(run);
+          this._reopen();
+        }
       }
-    });
+    };
+  }
+
+  /** Open the stream anew, because the caller may see more than when it was opened. */
+  restart(): void {
+    this._reopen();
+    this._tellAccess();
   }
 
   dispose(): void {
     this._disposed = true;
+    clearTimeout(this._access);
     this._abort?.abort();
     document.removeEventListener('visibilitychange', this._visibility);
     Signal.clearData(this);
@@ -131,7 +151,11 @@ export class PageStream implements IDisposable {
 
   private _receive(event: string, data: string): void {
     if (event === 'change') {
-      this._changed.emit(JSON.parse(data) as Change);
+      const change = JSON.parse(data) as Change;
+      this._changed.emit(change);
+      if (ACCESS.has(change.kind)) {
+        this._tellAccess();
+      }
     } else if (event === 'resync') {
       this._resumed.emit();
     } else if (event === 'run') {
@@ -148,6 +172,13 @@ export class PageStream implements IDisposable {
     }
   }
 
+  private _tellAccess(): void {
+    this._access ??= window.setTimeout(() => {
+      this._access = undefined;
+      this._accessChanged.emit();
+    }, SOON);
+  }
+
   private _setConnected(value: boolean): void {
     if (this._connected !== value) {
       this._connected = value;
@@ -158,12 +189,14 @@ export class PageStream implements IDisposable {
   private readonly _followers = new Map<string, Set<Follower>>();
   private readonly _changed = new Signal<this, Change>(this);
   private readonly _resumed = new Signal<this, void>(this);
+  private readonly _accessChanged = new Signal<this, void>(this);
   private readonly _connectedChanged = new Signal<this, boolean>(this);
   private _connected = true;
   private _started = false;
   private _disposed = false;
   private _abort: AbortController | null = null;
   private _timer = 0;
+  private _access: number | undefined;
 }
 
 /** A line of a run's log; null for one that makes no sense: whatever ran there may have written it. */

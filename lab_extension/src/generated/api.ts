@@ -1,5 +1,11 @@
 // Made by `python -m nabla.typescript` from nabla.schema: change that, then run it again.
 
+/** The invitation that is taken up: the token of its link, or the id of one to the caller. */
+export interface Acceptance {
+  token: string | null;
+  invitation: string | null;
+}
+
 /** One sentence of the feed: `text` names `link`, if any, by the words in `name`. */
 export interface Activity {
   id: number;
@@ -43,6 +49,22 @@ export interface ApiKey {
   last_used: string | null;
   /** Its first characters, to tell it from others. */
   hint: string;
+  /** Id of the key that made it: revoked with it, and never longer-lived. */
+  made_by: string | null;
+}
+
+/** Whether lines of the log still follow from each other, as far as they were looked at. */
+export interface AuditCheck {
+  /** Lines that were looked at and are right. */
+  checked: number;
+  /** The number of the last of them: go on after it. */
+  last: number;
+  /** Its hash: who keeps number and hash can tell later that it is the same. */
+  hash: string;
+  /** Whether lines follow that were not looked at. */
+  more: boolean;
+  /** What is wrong with the line after; empty: nothing. */
+  problem: string;
 }
 
 /** One line of the audit log. */
@@ -75,6 +97,8 @@ export interface AuditEntry {
   detail: string;
   /** Equal denied attempts that this line stands for. */
   count: number;
+  /** Of this line and, through the one before, of all before it. */
+  hash: string;
 }
 
 /** Something that a person owns in a team. */
@@ -83,6 +107,12 @@ export interface Belonging {
   id: string;
   name: string;
   project: string | null;
+  /** The namespace of the team. */
+  team: string;
+  /** Whose it is. */
+  owner: string;
+  /** Who gets it. */
+  to: string;
 }
 
 /** What a machine has, or has left. */
@@ -154,6 +184,17 @@ export interface GitState {
   diff: string;
 }
 
+/** What a group of the identity provider stands for in a team. */
+export interface GroupRule {
+  /** A pattern (regular expression) that the whole group matches. */
+  group: string;
+  /** The team's namespace; `\1` is the first part of the pattern. */
+  team: string;
+  role: "owner" | "admin" | "member" | "viewer";
+  /** Whether the team is made when there is none. */
+  create: boolean;
+}
+
 /** Whether the service works. Open to all: it names nothing that is anybody's. */
 export interface Health {
   status: "ok" | "starting" | "failing";
@@ -211,10 +252,26 @@ export interface Invitation {
   role: "owner" | "admin" | "member" | "viewer";
   /** Only this user may take it up; empty: whoever holds the link. */
   user: string;
+  /** The namespace of the team. */
+  team_name: string;
   expires: string;
 }
 
+/** The token of an invitation's link. */
+export interface InvitationToken {
+  token: string;
+}
+
 export type KeyScope = "read" | "run" | "deploy" | "admin";
+
+/** One of the keys that secrets lie under. */
+export interface KeyState {
+  id: string;
+  /** How many values lie under it. */
+  values: number;
+  /** Whether the key itself is where it should be. */
+  there: boolean;
+}
 
 /** A notebook shown as it was: `source` is a run's output, or a file of a snapshot. */
 export interface Link {
@@ -378,6 +435,10 @@ export interface NewRun {
   start_timeout?: number;
   /** Seconds for the whole run. */
   timeout?: number | null;
+  /** Variables of its environment; `secret:NAME` stands for the value of a secret. */
+  env?: Record<string, string>;
+  /** `secret:NAME` by path, in the folder that the variable NABLA_SECRET_FILES names. */
+  secret_files?: Record<string, string>;
   /** Id or name; none: the caller's default project. */
   project?: string | null;
   snapshot: string;
@@ -425,6 +486,8 @@ export interface NotebookSummary {
   cells: number;
   parameters: Parameter[];
   has_parameters_cell: boolean;
+  /** What looks like a secret in it, by cell and line; never the text. */
+  warnings: string[];
 }
 
 export interface Page<T> {
@@ -447,6 +510,11 @@ export interface Parameter {
   choices: unknown[] | null;
   /** Whether None is a value too. */
   optional: boolean;
+}
+
+/** The groups that the identity provider says a person is in. */
+export interface PersonsGroups {
+  groups: string[];
 }
 
 /** The body of every answer that is an error. */
@@ -539,6 +607,7 @@ export interface Removal {
   belongings: Belonging[];
   /** How many are not listed here. */
   more: number;
+  /** Who gets it; of several teams, all who do. */
   transferred_to: string;
 }
 
@@ -546,6 +615,8 @@ export interface Removal {
 export interface Rerun {
   parameters?: Record<string, unknown> | null;
   instance?: string | null;
+  env?: Record<string, string> | null;
+  secret_files?: Record<string, string> | null;
   origin?: "panel" | "cli" | "sdk" | "api";
 }
 
@@ -624,6 +695,10 @@ export interface RunSpec {
   start_timeout: number;
   /** Seconds for the whole run. */
   timeout: number | null;
+  /** Variables of its environment; `secret:NAME` stands for the value of a secret. */
+  env: Record<string, string>;
+  /** `secret:NAME` by path, in the folder that the variable NABLA_SECRET_FILES names. */
+  secret_files: Record<string, string>;
 }
 
 export type RunState = "Pending" | "Running" | "Succeeded" | "Failed" | "Error" | "Canceled";
@@ -656,12 +731,21 @@ export interface Secret {
   used: string | null;
 }
 
+/** The keys that secrets lie under, newest first. */
+export interface SecretKeys {
+  /** Where the keys are: a file, or a variable. */
+  place: string;
+  keys: KeyState[];
+  /** Whether values are still being moved under the newest. */
+  moving: boolean;
+}
+
 /** One value that a secret has or had; the value itself is told to nobody. */
 export interface SecretVersion {
   number: number;
   created: string;
   by: string;
-  /** Id of the encryption key that it lies under. */
+  /** Id of the encryption key that it lies under; empty: a newer value replaced it. */
   key: string;
 }
 
@@ -684,6 +768,8 @@ export interface ServiceAccount {
   version: number;
   tags: string[];
   role: "owner" | "admin" | "member" | "viewer";
+  /** The user that it acts as: `service:NAME@TEAM`. */
+  user: string;
   description: string;
 }
 

@@ -1,7 +1,7 @@
 import type { KernelSpec } from '@jupyterlab/services';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { ApiError, type Api } from '../api/client';
+import { ApiError, type Api, type PackedNotebook } from '../api/client';
 import type {
   Instances,
   NewRun,
@@ -77,7 +77,6 @@ export class FormModel {
       const [, instances] = await Promise.all([
         'path' in this.target ? this._pack(this.target.path) : this._recall(this.target.rerun),
         this._api.instances(),
-        this.projects.load(),
         this.kernels.ready
       ]);
       this.instances = instances;
@@ -151,7 +150,9 @@ export class FormModel {
   }
 
   private async _pack(path: string): Promise<void> {
-    const packed = await this._api.pack(path);
+    await this.projects.load();
+    this.project ??= this.projects.currentId;
+    const packed = await this._upload(path);
     this.summary = packed.summary;
     this._notebook = packed.notebook;
     this.snapshot = packed.snapshot;
@@ -160,8 +161,16 @@ export class FormModel {
     this._setFields({});
   }
 
+  /** Send the notebook's folder to the store of the project's team, if it is not there already. */
+  private async _upload(path: string): Promise<PackedNotebook> {
+    const { project } = this;
+    const packed = await this._api.pack(path, project);
+    this._packedFor = project;
+    return packed;
+  }
+
   private async _recall(id: string): Promise<void> {
-    const run = await this._api.run(id);
+    const [run] = await Promise.all([this._api.run(id), this.projects.load()]);
     this.source = run;
     this.name = run.name;
     this.instance = run.spec.instance;
@@ -202,7 +211,13 @@ export class FormModel {
     return Object.fromEntries(given.map(field => [field.parameter.name, field.value]));
   }
 
-  private _create(): Promise<Run> {
+  private async _create(): Promise<Run> {
+    // Files are a team's: a run in another team's project works on a copy of its own.
+    if ('path' in this.target && this.project !== this._packedFor) {
+      const packed = await this._upload(this.target.path);
+      this._notebook = packed.notebook;
+      this.snapshot = packed.snapshot;
+    }
     const body: NewRun = {
       notebook: this._notebook,
       snapshot: this.snapshot?.id ?? '',
@@ -239,6 +254,7 @@ export class FormModel {
 
   private readonly _changed = new Signal<this, void>(this);
   private _notebook = '';
+  private _packedFor: string | null = null;
 }
 
 function seconds(text: string): number | null {

@@ -1,9 +1,10 @@
 import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
+import { ApiError } from '../api/client';
 import type { Page } from '../generated/api';
 
 /** A list that comes in pages, newest first, and is kept up to date at its head. */
-export class PagedList<T extends { id: string }> implements IDisposable {
+export class PagedList<T extends { id: string | number }> implements IDisposable {
   constructor(
     private readonly _fetch: (cursor: string | null, limit: number) => Promise<Page<T>>,
     private readonly _limit: number
@@ -55,6 +56,29 @@ export class PagedList<T extends { id: string }> implements IDisposable {
     return this._more;
   }
 
+  /** Fetch all pages that there were again, and show them together: some items may be out of sight now. */
+  async reload(): Promise<void> {
+    const generation = ++this._generation;
+    const wanted = Math.max(this.items.length, 1);
+    this._more = null;
+    await this._guard(async () => {
+      let items: T[] = [];
+      let cursor: string | null = null;
+      let page: Page<T>;
+      do {
+        page = await this._fetch(cursor, this._limit);
+        items = [...items, ...page.items];
+        cursor = page.cursor;
+      } while (cursor !== null && items.length < wanted);
+      if (generation === this._generation) {
+        this.items = items;
+        this.total = page.total;
+        this._cursor = cursor;
+        this.ready = true;
+      }
+    });
+  }
+
   /** Forget everything, because the question changed, and ask again. */
   reset(): Promise<void> {
     this._generation++;
@@ -78,7 +102,7 @@ export class PagedList<T extends { id: string }> implements IDisposable {
     return true;
   }
 
-  drop(id: string): void {
+  drop(id: T['id']): void {
     const left = this.items.filter(item => item.id !== id);
     if (left.length < this.items.length) {
       this.items = left;
@@ -113,6 +137,12 @@ export class PagedList<T extends { id: string }> implements IDisposable {
       this.error = null;
     } catch (error) {
       this.error = (error as Error).message;
+      if (error instanceof ApiError && error.status === 404) {
+        // What the list belongs to is gone, or out of the caller's sight: so is what is in it.
+        this.items = [];
+        this.total = null;
+        this._cursor = null;
+      }
     }
     if (!this.isDisposed) {
       this._changed.emit();

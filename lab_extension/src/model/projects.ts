@@ -1,5 +1,6 @@
 import { Signal, type ISignal } from '@lumino/signaling';
-import type { Api } from '../api/client';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ApiError, type Api } from '../api/client';
 import type { PageStream } from '../api/stream';
 import type {
   Change,
@@ -7,21 +8,65 @@ import type {
   NewProject,
   Project,
   ProjectChange,
-  ProjectDeletion
+  ProjectDeletion,
+  Role
 } from '../generated/api';
+import { PagedList } from './paged';
 
 const KEPT = 'nabla-hub:project';
-const MOST = 200;
+const PAGE = 200;
 
-/** The projects that the caller may see, and the one that the panels show. */
+/** A team as the lists group by it, with those of its projects that have been fetched. */
+export interface TeamGroup {
+  id: string;
+  name: string;
+  /** `shared`: the caller is not in it, but some of its projects are open to them. */
+  kind: 'private' | 'team' | 'shared';
+  /** The caller's role in it, if they are in it. */
+  role: Role | null;
+  projects: Project[];
+}
+
+/** Group projects by team: the caller's private team first, teams by name, then what others share. */
+export function groupProjects(projects: readonly Project[], me: Me | null): TeamGroup[] {
+  const groups = new Map<string, TeamGroup>();
+  for (const [id, name] of Object.entries(me?.teams ?? {})) {
+    const kind = id === me?.team ? 'private' : 'team';
+    groups.set(id, { id, name, kind, role: me?.roles[id] ?? null, projects: [] });
+  }
+  for (const project of projects) {
+    const { team } = project;
+    const group = groups.get(team) ?? {
+      id: team,
+      name: me?.lenders[team] ?? team,
+      kind: 'shared',
+      role: null,
+      projects: []
+    };
+    group.projects.push(project);
+    groups.set(team, group);
+  }
+  const order = { private: 0, team: 1, shared: 2 };
+  return [...groups.values()].sort(
+    (one, other) => order[one.kind] - order[other.kind] || one.name.localeCompare(other.name)
+  );
+}
+
+/** The teams and projects that the caller may see, and the project that the panels show. */
 export class ProjectsModel {
   constructor(
     private readonly _api: Api,
-    stream: PageStream
+    stream: PageStream,
+    private readonly _trans: TranslationBundle
   ) {
     this._currentId = localStorage.getItem(KEPT);
+    this._list = new PagedList<Project>(
+      (cursor, limit) => _api.projects({ cursor, limit, archived: false }),
+      PAGE
+    );
     stream.changed.connect(this._onChange, this);
-    stream.resumed.connect(this._onResumed, this);
+    stream.resumed.connect(this._onAccess, this);
+    stream.accessChanged.connect(this._onAccess, this);
   }
 
   get changed(): ISignal<this, void> {
@@ -33,12 +78,22 @@ export class ProjectsModel {
     return this._currentChanged;
   }
 
-  items: readonly Project[] = [];
-  /** Whether there are more than `items`. */
-  more = false;
   me: Me | null = null;
   error: string | null = null;
   ready = false;
+  /** What happened to the caller's teams while nobody asked: a sentence, until it is read. */
+  notice: string | null = null;
+
+  get items(): readonly Project[] {
+    const { items } = this._list;
+    const extra = this._extra.filter(({ id }) => !items.some(item => item.id === id));
+    return extra.length ? [...extra, ...items] : items;
+  }
+
+  /** Whether there are more than `items`. */
+  get more(): boolean {
+    return this._list.ready && !this._list.complete;
+  }
 
   /** The project that the panels show; null: all of them. */
   get current(): Project | null {
@@ -57,22 +112,29 @@ export class ProjectsModel {
 
   async refresh(): Promise<void> {
     try {
-      const [me, page] = await Promise.all([
-        this.me ?? this._api.me(),
-        this._api.projects({ limit: MOST, archived: false })
-      ]);
+      const [me] = await Promise.all([this._api.me(), this._list.reload()]);
+      if (this._list.error) {
+        throw new Error(this._list.error);
+      }
+      this._noticeLoss(me);
       this.me = me;
-      this.items = page.items;
-      this.more = Boolean(page.cursor);
+      // What a team lent or held may be out of sight now; only what the lists show is sure.
+      this._extra = this._extra.filter(({ team }) => team in me.teams || team in me.lenders);
       this.error = null;
       this.ready = true;
-      if (this._currentId && !this.current) {
+      if (this._currentId && !this._list.items.some(({ id }) => id === this._currentId)) {
         await this._recall(this._currentId);
       }
     } catch (error) {
       this.error = (error as Error).message;
       this._loading = null;
     }
+    this._changed.emit();
+  }
+
+  /** Fetch the next page of projects. */
+  async fetchMore(): Promise<void> {
+    await this._list.more();
     this._changed.emit();
   }
 
@@ -84,9 +146,15 @@ export class ProjectsModel {
     return (await this._api.projects({ q: text, limit: 50, archived })).items;
   }
 
+  /** Keep a project among `items`, which a search may have brought from beyond the pages there are. */
+  remember(project: Project): void {
+    this._extra = [project, ...this._extra.filter(({ id }) => id !== project.id)].slice(0, 20);
+    this._list.put(project);
+  }
+
   select(project: Project | null): void {
     if (project) {
-      this._put(project);
+      this.remember(project);
       localStorage.setItem(KEPT, project.id);
     } else {
       localStorage.removeItem(KEPT);
@@ -99,6 +167,7 @@ export class ProjectsModel {
   async create(body: NewProject): Promise<Project> {
     const project = await this._api.createProject(body);
     this.select(project);
+    void this._list.refresh().then(() => this._changed.emit());
     return project;
   }
 
@@ -118,32 +187,74 @@ export class ProjectsModel {
     return answer;
   }
 
-  /** How the caller's team of a project is called. */
-  teamName(project: Project): string {
-    return this.me?.teams[project.team] ?? project.team;
+  /** How the team of a project is called. */
+  teamName({ team }: { team: string }): string {
+    return this.me?.teams[team] ?? this.me?.lenders[team] ?? team;
+  }
+
+  /** Whether the caller is in the team that a project belongs to. */
+  isOurs({ team }: { team: string }): boolean {
+    return !this.me || team in this.me.teams;
+  }
+
+  /** The caller's role in a team; null where they are in none, or it is not known. */
+  role(team: string): Role | null {
+    return this.me?.roles[team] ?? null;
+  }
+
+  /** The teams that the caller may make a project in, their private one first. */
+  get ownTeams(): TeamGroup[] {
+    return groupProjects([], this.me).filter(({ role }) => role !== 'viewer');
+  }
+
+  dismiss(): void {
+    this.notice = null;
+    this._changed.emit();
+  }
+
+  private _noticeLoss(me: Me): void {
+    const lost = Object.entries(this.me?.teams ?? {}).filter(([id]) => !(id in me.teams));
+    if (lost.length && !this._leaving.delete(lost[0]?.[0] ?? '')) {
+      this.notice = this._trans._n(
+        'You are not in the team %2 any more: it and its projects are not shown here now.',
+        'You are not in the teams %2 any more: they and their projects are not shown here now.',
+        lost.length,
+        lost.map(([, name]) => `“${name}”`).join(', ')
+      );
+    }
+  }
+
+  /** Say that the caller leaves a team by themselves, so that it is no news. */
+  leaving(team: string): void {
+    this._leaving.add(team);
   }
 
   private async _recall(id: string): Promise<void> {
     await this._api.project(id).then(
-      project => this._put(project),
-      () => this.select(null)
+      project => this.remember(project),
+      (error: Error) => {
+        if (error instanceof ApiError && (error.status === 404 || error.status === 403)) {
+          this.select(null);
+        }
+      }
     );
   }
 
   private _put(project: Project): void {
-    const index = this.items.findIndex(known => known.id === project.id);
-    this.items = index < 0 ? [project, ...this.items] : this.items.with(index, project);
+    this._extra = this._extra.map(known => (known.id === project.id ? project : known));
+    this._list.put(project);
   }
 
   private _forget(id: string): void {
-    this.items = this.items.filter(project => project.id !== id);
+    this._list.drop(id);
+    this._extra = this._extra.filter(project => project.id !== id);
     if (this._currentId === id) {
       this.select(null);
     }
     this._changed.emit();
   }
 
-  private _onResumed(): void {
+  private _onAccess(): void {
     if (this.ready || this.error) {
       void this.refresh();
     }
@@ -162,6 +273,10 @@ export class ProjectsModel {
 
   private readonly _changed = new Signal<this, void>(this);
   private readonly _currentChanged = new Signal<this, void>(this);
+  private readonly _list: PagedList<Project>;
+  private readonly _leaving = new Set<string>();
+  /** Projects that were asked for by themselves and may be on no page that was fetched. */
+  private _extra: readonly Project[] = [];
   private _currentId: string | null;
   private _loading: Promise<void> | null = null;
 }

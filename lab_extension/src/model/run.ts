@@ -27,6 +27,7 @@ export class RunModel implements IDisposable, Follower {
     _stream.changed.connect(this._onChange, this);
     _stream.resumed.connect(this._onResumed, this);
     _stream.connectedChanged.connect(this._emit, this);
+    _stream.accessChanged.connect(this._refreshSoon, this);
     _stream.start();
   }
 
@@ -81,6 +82,13 @@ export class RunModel implements IDisposable, Follower {
     this._act(async () => {
       await this._api.deleteRun(this.id);
       this.gone = true;
+    });
+
+  /** Give it other tags. */
+  tag = (tags: string[]): Promise<void> =>
+    this._act(async () => {
+      await this._api.tag(this.id, tags);
+      this.run = await this._api.run(this.id);
     });
 
   notebook = (): Promise<unknown> => this._api.runNotebook(this.id);
@@ -138,6 +146,7 @@ export class RunModel implements IDisposable, Follower {
       this._stream.changed.disconnect(this._onChange, this);
       this._stream.resumed.disconnect(this._onResumed, this);
       this._stream.connectedChanged.disconnect(this._emit, this);
+      this._stream.accessChanged.disconnect(this._refreshSoon, this);
       Signal.clearData(this.replay);
       Signal.clearData(this);
     }

@@ -9,9 +9,26 @@ const BUSY = 4_000;
 const QUIET = 60_000;
 const SOON = 300;
 
+/** What a run is while it is not final. */
+export const ACTIVE_STATES = ['Pending', 'Running'];
+
+/** Put what is active before what is final, so that newer runs that have ended never push it down. */
+export function activeFirst(active: readonly Run[], all: readonly Run[]): Run[] {
+  const known = new Map(all.map(run => [run.id, run]));
+  const isActive = ({ state }: Run): boolean => !isFinal(state);
+  // Of a run that is in both, the list that was asked last knows better.
+  const newest = (run: Run): Run => {
+    const other = known.get(run.id);
+    return other && other.version > run.version ? other : run;
+  };
+  const first = new Map([...active.map(newest), ...all].filter(isActive).map(run => [run.id, run]));
+  const rest = all.filter(({ id, state }) => isFinal(state) && !first.has(id));
+  return [...[...first.values()].sort((a, b) => b.created.localeCompare(a.created)), ...rest];
+}
+
 export interface RunFilter {
   project?: string | null;
-  state?: string;
+  state?: string | readonly string[];
   q?: string;
 }
 
@@ -33,6 +50,7 @@ export class RunList extends PagedList<Run> {
     });
     _stream.changed.connect(this._onChange, this);
     _stream.resumed.connect(this._onResumed, this);
+    _stream.accessChanged.connect(this._onAccess, this);
     this.changed.connect(this._adapt, this);
   }
 
@@ -71,6 +89,7 @@ export class RunList extends PagedList<Run> {
     clearTimeout(this._timer);
     this._stream.changed.disconnect(this._onChange, this);
     this._stream.resumed.disconnect(this._onResumed, this);
+    this._stream.accessChanged.disconnect(this._onAccess, this);
     this._poll.dispose();
     super.dispose();
   }
@@ -78,6 +97,12 @@ export class RunList extends PagedList<Run> {
   private _onResumed(): void {
     if (this.ready || this.error) {
       void this.refresh();
+    }
+  }
+
+  private _onAccess(): void {
+    if (this.ready) {
+      void this.reload();
     }
   }
 

@@ -3,7 +3,7 @@ import type { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { CommandIDs } from '../tokens';
-import type { Navigation, OpenNotebook } from './navigation';
+import { canOpen, type Navigation, type OpenNotebook, type Thing } from './navigation';
 
 /** The notebooks open in this JupyterLab, and when they or their kernels change. */
 class OpenNotebooks {
@@ -39,7 +39,7 @@ class OpenNotebooks {
   }
 }
 
-let open: OpenNotebooks | null = null;
+let notebooks: OpenNotebooks | null = null;
 
 /** Say where panels lead, by the commands of this JupyterLab; `panel` is the tab that is asked for. */
 export function labNavigation(
@@ -47,16 +47,35 @@ export function labNavigation(
   tracker: INotebookTracker,
   panel: Widget
 ): Navigation {
-  open ??= new OpenNotebooks(tracker);
+  notebooks ??= new OpenNotebooks(tracker);
   const go = (command: string, args: Record<string, string>): void => {
     void commands.execute(command, args);
   };
+  const openRun = (run: string): void => go(CommandIDs.openRun, { run });
+  const openProject = (project: string): void => go(CommandIDs.openProject, { project });
+  const openTeam = (team: string): void => go(CommandIDs.openTeam, { team });
+  const open = (thing: Thing): boolean => {
+    const { kind, id, project } = thing;
+    if (!canOpen(thing)) {
+      return false;
+    }
+    if (kind === 'run') {
+      openRun(id);
+    } else if (kind === 'team') {
+      openTeam(id);
+    } else {
+      openProject(kind === 'project' ? id : (project ?? ''));
+    }
+    return true;
+  };
   return {
-    openRun: run => go(CommandIDs.openRun, { run }),
-    openProject: project => go(CommandIDs.openProject, { project }),
+    openRun,
+    openProject,
+    openTeam,
+    open,
     rerun: run => go(CommandIDs.openForm, { target: JSON.stringify({ rerun: run }) }),
     openNotebook: path => go(CommandIDs.openNotebook, path ? { path } : {}),
     closeTab: () => panel.parent?.close(),
-    notebooks: open
+    notebooks
   };
 }

@@ -9,10 +9,20 @@ export interface OpenNotebook {
   kernel: string;
 }
 
+/** Something that may have a tab of its own: a row of the search, or what a sentence speaks of. */
+export interface Thing {
+  kind: string;
+  id: string;
+  project: string | null;
+}
+
 /** Where the panels can take a person: commands of JupyterLab, as functions. */
 export interface Navigation {
   openRun(id: string): void;
   openProject(id: string): void;
+  openTeam(id: string): void;
+  /** Open what a thing is seen in; false where nothing of it can be seen. */
+  open(thing: Thing): boolean;
   rerun(id: string): void;
   openNotebook(path?: string): void;
   closeTab(): void;
@@ -20,4 +30,9 @@ export interface Navigation {
     readonly changed: ISignal<unknown, unknown>;
     list(): OpenNotebook[];
   };
+}
+
+/** Whether `Navigation.open` leads anywhere. */
+export function canOpen({ kind, project }: Thing): boolean {
+  return kind === 'run' || kind === 'project' || kind === 'team' || project !== null;
 }

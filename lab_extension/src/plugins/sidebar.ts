@@ -9,12 +9,12 @@ import { CommandIDs, INabla } from '../tokens';
 /** The ∇ side bar. */
 export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
   id: 'nabla-hub:sidebar',
-  description: 'Adds the side bar with projects and runs.',
+  description: 'Adds the side bar with teams, projects and runs.',
   autoStart: true,
   requires: [INabla, ILabShell, INotebookTracker, ITranslator],
   optional: [ILayoutRestorer, ICommandPalette],
   activate: (
-    { commands },
+    app,
     nabla: INabla,
     shell: ILabShell,
     notebooks: INotebookTracker,
@@ -23,26 +23,30 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null
   ) => {
     const trans = translator.load('nabla_hub');
-    const panel: LazyPanel = new LazyPanel(async () => {
-      const [core, { SidebarWidget }, { labNavigation }] = await Promise.all([
-        nabla.core(),
-        import('../panels/sidebar'),
-        import('../panels/lab-navigation')
-      ]);
-      return new SidebarWidget(core, labNavigation(commands, notebooks, panel));
-    });
+    const panel: LazyPanel = new LazyPanel(async () =>
+      (await import('../doors')).makeSidebar({ app, nabla, notebooks }, panel)
+    );
+    const caption = trans.__('Nabla: projects and runs');
     panel.id = 'nabla-sidebar';
     panel.title.icon = nablaIcon;
-    panel.title.caption = trans.__('Nabla: projects and runs');
+    panel.title.caption = caption;
     panel.node.setAttribute('role', 'region');
-    panel.node.setAttribute('aria-label', trans.__('Nabla: projects and runs'));
+    panel.node.setAttribute('aria-label', caption);
     shell.add(panel, 'left', { rank: 150, type: 'Nabla' });
     restorer?.add(panel, panel.id);
-    commands.addCommand(CommandIDs.showSidebar, {
-      label: trans.__('Show Projects and Runs'),
-      icon: nablaIcon,
-      execute: () => shell.activateById(panel.id)
+    const show = (): void => shell.activateById(panel.id);
+    const add = (command: string, label: string, execute: () => void): void => {
+      app.commands.addCommand(command, { label, icon: nablaIcon, execute });
+      palette?.addItem({ command, category: 'Nabla' });
+    };
+    add(CommandIDs.showSidebar, trans.__('Show Projects and Runs'), show);
+    add(CommandIDs.search, trans.__('Search…'), async () => {
+      show();
+      (await nabla.core()).search.ask();
     });
-    palette?.addItem({ command: CommandIDs.showSidebar, category: 'Nabla' });
+    if (location.search.includes('nabla-fork=')) {
+      // A notebook that was shared is to be copied: the side bar asks whether it shall be.
+      void app.restored.then(show);
+    }
   }
 };

@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Parameter } from '../generated/api';
+import type { Parameter, Role } from '../generated/api';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -76,4 +76,38 @@ export function shown(value: unknown): string {
 
 function two(value: number): string {
   return String(value).padStart(2, '0');
+}
+
+/** The day of a moment, as people say it. */
+export function day(time: string | number, trans: TranslationBundle, now = Date.now()): string {
+  const moment = new Date(time);
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  if (moment.getTime() >= midnight) {
+    return trans.__('Today');
+  }
+  if (moment.getTime() >= midnight - 24 * 3_600_000) {
+    return trans.__('Yesterday');
+  }
+  return moment.toLocaleDateString(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+}
+
+/** When something ends, in days or hours from now. */
+export function until(time: string | number, trans: TranslationBundle, now = Date.now()): string {
+  const hours = (new Date(time).getTime() - now) / 3_600_000;
+  if (hours <= 0) {
+    return trans.__('ended');
+  }
+  return hours < 48
+    ? trans._n('ends in 1 hour', 'ends in %1 hours', Math.max(1, Math.round(hours)))
+    : trans.__('ends in %1 days', Math.round(hours / 24));
+}
+
+/** A role in a team, as it is shown. */
+export function roleName(role: Role, trans: TranslationBundle): string {
+  return {
+    owner: trans.__('owner'),
+    admin: trans.__('admin'),
+    member: trans.__('member'),
+    viewer: trans.__('viewer')
+  }[role];
 }

@@ -46,6 +46,8 @@ export interface ButtonProps {
   primary?: boolean;
   disabled?: boolean;
   title?: string;
+  /** Of a button that opens something: whether it is open. */
+  pressed?: boolean;
 }
 
 /** A button with a word on it. */
@@ -56,7 +58,8 @@ export function Button({
   icon: Icon,
   primary,
   disabled,
-  title
+  title,
+  pressed
 }: ButtonProps) {
   return (
     <button
@@ -66,6 +69,7 @@ export function Button({
       onClick={onClick}
       disabled={disabled}
       title={title}
+      aria-expanded={pressed}
     >
       {Icon && <Icon.react tag="span" className="nabla-Button-icon" />}
       {label}

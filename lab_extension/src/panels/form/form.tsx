@@ -1,11 +1,12 @@
 import { runIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Run } from '../../generated/api';
 import type { FormModel } from '../../model/form';
 import { useModel } from '../../ui/hooks';
 import { Button, ErrorLine } from '../../ui/parts';
 import type { Navigation } from '../navigation';
+import { ProjectPicker } from '../../ui/project-picker';
 import { ParameterField } from './field';
 import { InstancePicker } from './instances';
 import { More } from './more';
@@ -41,8 +42,6 @@ function Parameters({ form, trans }: Props) {
 
 function Destination({ form, trans }: Props) {
   const { projects } = form;
-  useModel(projects);
-  const choices = projects.items.filter(project => !project.archived);
   return (
     <section className="nabla-Columns" aria-label={trans.__('Where the run is listed')}>
       <label>
@@ -56,23 +55,14 @@ function Destination({ form, trans }: Props) {
           onChange={event => form.update({ name: event.target.value })}
         />
       </label>
-      <label>
-        <span>{trans.__('Project')}</span>
-        <select
-          className="nabla-Input"
-          data-nabla="run-project"
-          value={form.project ?? ''}
-          disabled={form.source !== null}
-          onChange={event => form.update({ project: event.target.value || null })}
-        >
-          <option value="">{trans.__('My default project')}</option>
-          {choices.map(project => (
-            <option key={project.id} value={project.id}>
-              {project.name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ProjectPicker
+        projects={projects}
+        value={form.project}
+        none={trans.__('My default project')}
+        trans={trans}
+        disabled={form.source !== null}
+        onChoose={project => form.update({ project })}
+      />
     </section>
   );
 }
@@ -116,16 +106,23 @@ export function RunForm(props: Props & { onStarted: (run: Run) => void }) {
   const { form, trans, onStarted } = props;
   useModel(form, true);
   const [tried, setTried] = useState(false);
+  const page = useRef<HTMLDivElement>(null);
   const submit = (): void => {
     setTried(true);
     void form.submit().then(run => run && onStarted(run));
   };
   useEffect(() => {
-    const timer = setInterval(() => !document.hidden && void form.refreshInstances(), 15_000);
+    const timer = setInterval(() => {
+      // Not for a hidden page, nor for a form behind other tabs.
+      if (!document.hidden && page.current?.offsetParent) {
+        void form.refreshInstances();
+      }
+    }, 15_000);
     return () => clearInterval(timer);
   }, [form]);
   return (
     <div
+      ref={page}
       className="nabla-Page"
       data-nabla="run-form"
       aria-busy={form.loading}

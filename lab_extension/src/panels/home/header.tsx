@@ -1,76 +1,24 @@
-import { addIcon, closeIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useState } from 'react';
 import type { Project, ProjectContents } from '../../generated/api';
 import type { ProjectsModel } from '../../model/projects';
-import { Ago, Button, Confirm, ErrorLine, IconButton, InlineEdit } from '../../ui/parts';
+import type { SharesModel } from '../../model/shares';
+import { Ago, Button, Confirm, ErrorLine, InlineEdit } from '../../ui/parts';
+import { TagEditor } from '../../ui/tags';
 import type { Navigation } from '../navigation';
+import { Sharing, SharingFact } from './sharing';
 
 interface Props {
   project: Project;
   projects: ProjectsModel;
+  shares: SharesModel;
+  suggestTags: (text: string) => Promise<readonly string[]>;
   nav: Navigation;
   trans: TranslationBundle;
 }
 
 interface EditProps extends Props {
   change: (body: Parameters<ProjectsModel['change']>[1]) => Promise<void>;
-}
-
-function Tags({ project, trans, change }: EditProps) {
-  const [draft, setDraft] = useState<string | null>(null);
-  const add = (): void => {
-    const tag = draft?.trim();
-    setDraft(null);
-    if (tag && !project.tags.includes(tag)) {
-      void change({ tags: [...project.tags, tag] });
-    }
-  };
-  return (
-    <ul className="nabla-Tags" aria-label={trans.__('Tags')} data-nabla="tags">
-      {project.tags.map(tag => (
-        <li key={tag} className="nabla-Chip" data-nabla="tag">
-          {tag}
-          <IconButton
-            name="tag-remove"
-            icon={closeIcon}
-            label={trans.__('Remove the tag %1', tag)}
-            onClick={() => void change({ tags: project.tags.filter(other => other !== tag) })}
-          />
-        </li>
-      ))}
-      <li>
-        {draft === null ? (
-          <button
-            type="button"
-            className="nabla-Chip nabla-mod-add"
-            data-nabla="tag-add"
-            onClick={() => setDraft('')}
-          >
-            <addIcon.react tag="span" /> {trans.__('Tag')}
-          </button>
-        ) : (
-          <input
-            className="nabla-Input nabla-mod-tag"
-            data-nabla="tag-input"
-            aria-label={trans.__('New tag')}
-            maxLength={60}
-            value={draft}
-            autoFocus
-            onChange={event => setDraft(event.target.value.replace(',', ''))}
-            onBlur={add}
-            onKeyDown={event => {
-              if (event.key === 'Enter') {
-                add();
-              } else if (event.key === 'Escape') {
-                setDraft(null);
-              }
-            }}
-          />
-        )}
-      </li>
-    </ul>
-  );
 }
 
 function whatGoes(contents: ProjectContents, trans: TranslationBundle): string {
@@ -91,8 +39,15 @@ function Verbs({
   nav,
   trans,
   change,
+  sharing,
+  onShare,
   onError
-}: EditProps & { onError: (error: Error) => void }) {
+}: EditProps & {
+  sharing: boolean;
+  onShare: () => void;
+  onError: (error: Error) => void;
+}) {
+  const role = projects.role(project.team);
   const [contents, setContents] = useState<ProjectContents | null>(null);
   if (contents) {
     return (
@@ -113,8 +68,20 @@ function Verbs({
       />
     );
   }
+  if (role === null || role === 'viewer') {
+    return null;
+  }
   return (
     <div className="nabla-Head-actions">
+      {(role === 'owner' || role === 'admin') && (
+        <Button
+          name="project-share"
+          label={trans.__('Share…')}
+          title={trans.__('Let another team or person into this project')}
+          pressed={sharing}
+          onClick={onShare}
+        />
+      )}
       <Button
         name="project-archive"
         label={project.archived ? trans.__('Take out of the archive') : trans.__('Archive')}
@@ -137,8 +104,10 @@ function Verbs({
 
 /** Name, description, tags and verbs of a project, each edited where it stands. */
 export function HomeHeader(props: Props) {
-  const { project, projects, trans } = props;
+  const { project, projects, shares, suggestTags, nav, trans } = props;
   const [error, setError] = useState<string | null>(null);
+  const [sharing, setSharing] = useState(false);
+  const ours = projects.isOurs(project);
   const failed = (reason: Error): void => setError(reason.message);
   const change: EditProps['change'] = async body => {
     setError(null);
@@ -168,7 +137,22 @@ export function HomeHeader(props: Props) {
           onSave={description => change({ description })}
         />
         <p className="nabla-Facts">
-          <span>{projects.teamName(project)}</span>
+          <span>
+            {ours ? (
+              <button
+                type="button"
+                className="nabla-Link"
+                data-nabla="open-team"
+                title={trans.__('Open the team’s page')}
+                onClick={() => nav.openTeam(project.team)}
+              >
+                {projects.teamName(project)}
+              </button>
+            ) : (
+              projects.teamName(project)
+            )}
+          </span>
+          <SharingFact project={project} projects={projects} shares={shares} trans={trans} />
           <span>
             {trans.__('made by %1', project.owner)} <Ago time={project.created} trans={trans} />
           </span>
@@ -176,10 +160,31 @@ export function HomeHeader(props: Props) {
             <code>{project.id}</code>
           </span>
         </p>
-        <Tags {...props} change={change} />
+        <TagEditor
+          tags={project.tags}
+          trans={trans}
+          editable={projects.role(project.team) !== 'viewer'}
+          suggest={suggestTags}
+          onChange={tags => void change({ tags })}
+        />
         <ErrorLine message={error} />
       </div>
-      <Verbs {...props} change={change} onError={failed} />
+      <Verbs
+        {...props}
+        change={change}
+        sharing={sharing}
+        onShare={() => setSharing(!sharing)}
+        onError={failed}
+      />
+      {sharing && (
+        <Sharing
+          project={project}
+          projects={projects}
+          shares={shares}
+          trans={trans}
+          onDone={() => setSharing(false)}
+        />
+      )}
     </header>
   );
 }

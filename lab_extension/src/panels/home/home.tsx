@@ -1,8 +1,11 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { useState, type ReactNode } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
 import type { Project } from '../../generated/api';
 import type { ProjectsModel } from '../../model/projects';
+import type { ActivityList } from '../../model/activity';
 import type { RunList } from '../../model/runs';
+import type { SharesModel } from '../../model/shares';
+import { Feed } from '../../ui/feed';
 import { useModel } from '../../ui/hooks';
 import { ErrorLine, Tabs } from '../../ui/parts';
 import type { Navigation } from '../navigation';
@@ -14,11 +17,14 @@ export interface HomeProps {
   error: string | null;
   projects: ProjectsModel;
   runs: RunList;
+  shares: SharesModel;
+  activity: ActivityList;
+  suggestTags: (text: string) => Promise<readonly string[]>;
   nav: Navigation;
   trans: TranslationBundle;
 }
 
-type HomeTab = 'notebooks' | 'workflows' | 'models' | 'data' | 'deployments';
+type HomeTab = 'notebooks' | 'workflows' | 'models' | 'data' | 'deployments' | 'activity';
 
 function Later({ name, children }: { name: string; children: ReactNode }) {
   return (
@@ -86,6 +92,32 @@ function Elsewhere({ tab, nav, trans }: { tab: HomeTab } & Pick<HomeProps, 'nav'
   }
 }
 
+function Shown({ tab, ...props }: HomeProps & { tab: HomeTab }) {
+  const { activity, nav, trans } = props;
+  useEffect(() => {
+    if (tab !== 'activity') {
+      return;
+    }
+    activity.start();
+    return () => activity.pause();
+  }, [tab, activity]);
+  switch (tab) {
+    case 'workflows':
+      return <RunsTable {...props} />;
+    case 'activity':
+      return (
+        <Feed
+          feed={activity}
+          nav={nav}
+          trans={trans}
+          empty={trans.__('What people do in this project is told here, newest first.')}
+        />
+      );
+    default:
+      return <Elsewhere {...props} tab={tab} />;
+  }
+}
+
 /** A project's page: what it is, and what is in it. */
 export function Home(props: HomeProps) {
   const { project, projects, runs, trans } = props;
@@ -94,8 +126,10 @@ export function Home(props: HomeProps) {
   useModel(runs);
   if (!project) {
     return (
-      <div className="nabla-Page">
-        <ErrorLine message={props.error} />
+      <div className="nabla-Page" data-nabla="project-lost">
+        <div className="nabla-Form">
+          <ErrorLine message={props.error} />
+        </div>
       </div>
     );
   }
@@ -104,14 +138,15 @@ export function Home(props: HomeProps) {
     { id: 'workflows', label: trans.__('Workflows'), count: runs.total },
     { id: 'models', label: trans.__('Models') },
     { id: 'data', label: trans.__('Data') },
-    { id: 'deployments', label: trans.__('Deployments') }
+    { id: 'deployments', label: trans.__('Deployments') },
+    { id: 'activity', label: trans.__('Activity') }
   ];
   return (
     <div className="nabla-Page nabla-Home" data-nabla="project-home" data-id={project.id}>
       <HomeHeader {...props} project={project} />
       <Tabs tabs={tabs} current={tab} label={trans.__('In this project')} onSelect={setTab} />
       <div className="nabla-Home-body" role="tabpanel">
-        {tab === 'workflows' ? <RunsTable {...props} /> : <Elsewhere {...props} tab={tab} />}
+        <Shown {...props} tab={tab} />
       </div>
     </div>
   );

@@ -1,18 +1,30 @@
-import { closeIcon, downloadIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
+import {
+  closeIcon,
+  downloadIcon,
+  refreshIcon,
+  shareIcon,
+  stopIcon
+} from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useState } from 'react';
 import type { Run } from '../../generated/api';
+import type { LinksModel } from '../../model/links';
 import type { RunModel } from '../../model/run';
 import { isBad, isFinal, isStopping, runDetail, stateLabel } from '../../model/states';
 import { useModel } from '../../ui/hooks';
 import { Ago, Button, Confirm, Elapsed, ErrorLine, StateDot, Tabs } from '../../ui/parts';
 import { download } from '../../ui/download';
+import { TagEditor } from '../../ui/tags';
 import type { Navigation } from '../navigation';
+import { Share } from '../share/share';
 import type { RunTab, RunView } from './view';
 
 export interface RunProps {
   model: RunModel;
   view: RunView;
+  /** The links to the run's notebook, asked for when they are first wanted. */
+  links: (run: Run) => LinksModel;
+  suggestTags: (text: string) => Promise<readonly string[]>;
   nav: Navigation;
   trans: TranslationBundle;
 }
@@ -54,7 +66,7 @@ function Facts({ run, trans }: { run: Run; trans: TranslationBundle }) {
           {trans.__('files')} <code>{run.snapshot}</code>
         </span>
       )}
-      {run.spec.instance && <span>{run.spec.instance}</span>}
+      {run.spec.instance && <span className="nabla-Whole">{run.spec.instance}</span>}
       {run.peak_memory === null ? null : <Memory bytesUsed={run.peak_memory} trans={trans} />}
     </p>
   );
@@ -65,9 +77,11 @@ function Memory({ bytesUsed, trans }: { bytesUsed: number; trans: TranslationBun
   return <span title={trans.__('The most memory that it used at once')}>{text}</span>;
 }
 
-function Actions({ model, nav, trans, run }: RunProps & { run: Run }) {
+function Actions(props: RunProps & { run: Run; sharing: boolean; onShare: () => void }) {
+  const { model, nav, trans, run } = props;
   const [asking, setAsking] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  const { sharing, onShare } = props;
   if (asking) {
     return (
       <Confirm
@@ -115,6 +129,17 @@ function Actions({ model, nav, trans, run }: RunProps & { run: Run }) {
         disabled={!run.snapshot}
         onClick={() => nav.rerun(run.id)}
       />
+      {isFinal(run.state) && (
+        <Button
+          name="run-share"
+          icon={shareIcon}
+          label={trans.__('Share…')}
+          title={trans.__('Make a link to its notebook')}
+          disabled={!run.started}
+          pressed={sharing}
+          onClick={onShare}
+        />
+      )}
       <Button
         name="run-download"
         icon={downloadIcon}
@@ -170,6 +195,7 @@ export function RunHeader(props: RunProps) {
   const { model, view, trans } = props;
   useModel(model);
   useModel(view);
+  const [sharing, setSharing] = useState(false);
   const { run } = model;
   if (!run) {
     return (
@@ -198,8 +224,20 @@ export function RunHeader(props: RunProps) {
             {run.name} <span className="nabla-Quiet">#{run.number}</span>
           </h1>
           <Facts run={run} trans={trans} />
+          <TagEditor
+            tags={run.tags}
+            trans={trans}
+            editable
+            suggest={props.suggestTags}
+            onChange={tags => void model.tag(tags)}
+          />
         </div>
-        <Actions {...props} run={run} />
+        <Actions {...props} run={run} sharing={sharing} onShare={() => setSharing(!sharing)} />
+        {sharing && (
+          <section className="nabla-Inline" aria-label={trans.__('Share by link')}>
+            <Share links={props.links(run)} trans={trans} />
+          </section>
+        )}
       </header>
       {model.gone && <ErrorLine message={trans.__('This run was deleted.')} />}
       {!model.gone && <ErrorLine message={model.error} />}

@@ -5,7 +5,10 @@ import { Panel } from '@lumino/widgets';
 import '../../../style/base.css';
 import '../../../style/form.css';
 import '../../../style/run.css';
+import '../../../style/team.css';
 import type { Core } from '../../core';
+import type { Run } from '../../generated/api';
+import type { LinksModel } from '../../model/links';
 import type { RunModel } from '../../model/run';
 import { isFinal } from '../../model/states';
 import type { Navigation } from '../navigation';
@@ -39,7 +42,14 @@ export class RunWidget extends Panel {
     this._model = model;
     this._view = view;
     const header = ReactWidget.create(
-      <RunHeader model={model} view={view} nav={nav} trans={trans} />
+      <RunHeader
+        model={model}
+        view={view}
+        links={run => this._linksOf(run)}
+        suggestTags={_core.suggestTags}
+        nav={nav}
+        trans={trans}
+      />
     );
     header.addClass('nabla-Run-header');
     const details = ReactWidget.create(<RunDetails model={model} view={view} trans={trans} />);
@@ -68,8 +78,17 @@ export class RunWidget extends Panel {
   override dispose(): void {
     if (!this.isDisposed) {
       this._model.dispose();
+      this._links?.dispose();
       super.dispose();
     }
+  }
+
+  private _linksOf({ id, project }: Run): LinksModel {
+    if (!this._links) {
+      this._links = this._core.links({ run: id, project });
+      void this._links.load();
+    }
+    return this._links;
   }
 
   private _arrange(): void {
@@ -112,4 +131,5 @@ export class RunWidget extends Panel {
   private readonly _log: LogView;
   private readonly _details: ReactWidget;
   private readonly _empty: HTMLElement;
+  private _links: LinksModel | null = null;
 }

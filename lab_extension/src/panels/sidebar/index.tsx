@@ -2,7 +2,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import '../../../style/base.css';
 import '../../../style/sidebar.css';
 import type { Core } from '../../core';
-import type { RunList } from '../../model/runs';
+import { ACTIVE_STATES, type RunList } from '../../model/runs';
 import type { Navigation } from '../navigation';
 import { Sidebar } from './sidebar';
 
@@ -16,28 +16,57 @@ export class SidebarWidget extends ReactWidget {
   ) {
     super();
     this.addClass('nabla-Widget');
-    this._runs = _core.runs({ project: _core.projects.currentId }, ROWS);
+    const project = _core.projects.currentId;
+    this._runs = _core.runs({ project }, ROWS);
+    this._active = _core.runs({ project, state: ACTIVE_STATES }, ROWS);
     void _core.projects.load();
-    this._runs.start();
+    void _core.fork.load();
+    this._start();
   }
 
   protected override render() {
-    const { projects, trans } = this._core;
-    return <Sidebar projects={projects} runs={this._runs} nav={this._nav} trans={trans} />;
+    const { projects, search, invitations, fork, trans } = this._core;
+    return (
+      <Sidebar
+        projects={projects}
+        search={search}
+        invitations={invitations}
+        fork={fork}
+        runs={this._runs}
+        active={this._active}
+        nav={this._nav}
+        trans={trans}
+      />
+    );
   }
 
   protected override onAfterShow(): void {
-    this._runs.start();
+    this._start();
   }
 
   protected override onAfterHide(): void {
-    this._runs.pause();
+    for (const model of this._live) {
+      model.pause();
+    }
   }
 
   override dispose(): void {
     this._runs.dispose();
+    this._active.dispose();
+    this._core.invitations.pause();
     super.dispose();
   }
 
+  private _start(): void {
+    for (const model of this._live) {
+      model.start();
+    }
+  }
+
+  private get _live(): { start: () => void; pause: () => void }[] {
+    return [this._runs, this._active, this._core.invitations];
+  }
+
   private readonly _runs: RunList;
+  private readonly _active: RunList;
 }

@@ -1,18 +1,28 @@
 import { addIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState, type ReactNode } from 'react';
+import type { ForkModel } from '../../model/fork';
+import type { InvitationsModel } from '../../model/invitations';
 import type { ProjectsModel } from '../../model/projects';
-import type { RunList } from '../../model/runs';
+import { activeFirst, type RunList } from '../../model/runs';
+import type { SearchModel } from '../../model/search';
 import { isFinal } from '../../model/states';
 import { useModel } from '../../ui/hooks';
 import { Button, ErrorLine } from '../../ui/parts';
 import type { Navigation } from '../navigation';
+import { News } from './news';
 import { RunRow } from './run-row';
+import { Search } from './search';
 import { Switcher } from './switcher';
 
 export interface SidebarProps {
   projects: ProjectsModel;
+  search: SearchModel;
+  invitations: InvitationsModel;
+  fork: ForkModel;
   runs: RunList;
+  /** The runs that are not final, which may be older than all of `runs`. */
+  active: RunList;
   nav: Navigation;
   trans: TranslationBundle;
 }
@@ -73,12 +83,14 @@ function Notebooks({ nav, trans }: { nav: Navigation; trans: TranslationBundle }
   );
 }
 
-/** The runs of the project, newest first. */
+/** The runs of the project: those that are active, then the others, newest first. */
 function Workflows(props: SidebarProps) {
   const { runs, nav, trans } = props;
   const [error, setError] = useState<string | null>(null);
   useModel(runs);
-  const active = runs.items.filter(run => !isFinal(run.state)).length;
+  useModel(props.active);
+  const items = activeFirst(props.active.items, runs.items);
+  const active = items.filter(run => !isFinal(run.state)).length;
   return (
     <Section
       name="workflows"
@@ -86,7 +98,7 @@ function Workflows(props: SidebarProps) {
       note={active ? trans._n('%1 active', '%1 active', active) : undefined}
     >
       <ErrorLine message={error ?? runs.error} />
-      {runs.ready && !runs.items.length && (
+      {runs.ready && !items.length && (
         <div className="nabla-Empty">
           <p>
             {trans.__(
@@ -100,7 +112,7 @@ function Workflows(props: SidebarProps) {
         </div>
       )}
       <ul data-nabla="run-list">
-        {runs.items.map(run => (
+        {items.map(run => (
           <RunRow key={run.id} run={run} runs={runs} nav={nav} trans={trans} onError={setError} />
         ))}
       </ul>
@@ -119,23 +131,27 @@ function Workflows(props: SidebarProps) {
 
 /** The ∇ side bar. */
 export function Sidebar(props: SidebarProps) {
-  const { projects, runs, nav, trans } = props;
+  const { projects, runs, active, nav, trans } = props;
   useEffect(() => {
     const switched = (): void => {
       runs.where({ project: projects.currentId });
+      active.where({ project: projects.currentId });
     };
     projects.currentChanged.connect(switched);
     return () => {
       projects.currentChanged.disconnect(switched);
     };
-  }, [projects, runs]);
+  }, [projects, runs, active]);
   return (
     <div className="nabla-Sidebar" data-nabla="sidebar">
-      <Switcher projects={projects} trans={trans} onOpen={project => nav.openProject(project.id)} />
-      <div className="nabla-Sections">
-        <Notebooks nav={nav} trans={trans} />
-        <Workflows {...props} />
-      </div>
+      <News {...props} />
+      <Switcher projects={projects} trans={trans} nav={nav} />
+      <Search {...props}>
+        <div className="nabla-Sections">
+          <Notebooks nav={nav} trans={trans} />
+          <Workflows {...props} />
+        </div>
+      </Search>
     </div>
   );
 }

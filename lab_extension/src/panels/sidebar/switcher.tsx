@@ -1,23 +1,29 @@
 import { addIcon, caretDownIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { useEffect, useRef, useState } from 'react';
-import type { Project } from '../../generated/api';
+import { useState } from 'react';
 import type { ProjectsModel } from '../../model/projects';
 import { useModel } from '../../ui/hooks';
 import { ErrorLine } from '../../ui/parts';
+import { ProjectList } from '../../ui/project-list';
+import type { Navigation } from '../navigation';
 
 interface Props {
   projects: ProjectsModel;
   trans: TranslationBundle;
 }
 
-/** The project that the panels show, how to show another one, and how to make one. */
-export function Switcher(props: Props & { onOpen: (project: Project) => void }) {
-  const { projects, trans, onOpen } = props;
+/** The team and project that the panels show, how to show others, and how to make a project. */
+export function Switcher(props: Props & { nav: Navigation }) {
+  const { projects, trans, nav } = props;
   useModel(projects);
   const [mode, setMode] = useState<'closed' | 'list' | 'new'>('closed');
+  const [team, setTeam] = useState<string | null>(null);
   const current = projects.current;
   const close = (): void => setMode('closed');
+  const make = (where: string | null): void => {
+    setTeam(where);
+    setMode('new');
+  };
   return (
     <header className="nabla-Switcher">
       <div className="nabla-Switcher-line">
@@ -29,63 +35,102 @@ export function Switcher(props: Props & { onOpen: (project: Project) => void }) 
           aria-expanded={mode === 'list'}
           onClick={() => setMode(mode === 'list' ? 'closed' : 'list')}
         >
+          <small>{subtitle(projects, trans)}</small>
           <b>
-            {current?.name ?? trans.__('All projects')}
+            <span>{current?.name ?? trans.__('All projects')}</span>
             <caretDownIcon.react tag="span" />
           </b>
-          <small>{subtitle(projects, trans)}</small>
         </button>
         <button
           type="button"
           className="nabla-Button"
           data-nabla="new-project"
           title={trans.__('Make a project')}
-          onClick={() => setMode(mode === 'new' ? 'closed' : 'new')}
+          onClick={() => (mode === 'new' ? close() : make(current?.team ?? null))}
         >
           <addIcon.react tag="span" className="nabla-Button-icon" />
           {trans.__('New')}
         </button>
       </div>
       {current && mode !== 'new' && (
-        <button
-          type="button"
-          className="nabla-Link"
-          data-nabla="open-project"
-          onClick={() => onOpen(current)}
-        >
-          {trans.__('Open the project’s page')}
-        </button>
+        <p className="nabla-Switcher-links">
+          <button
+            type="button"
+            className="nabla-Link"
+            data-nabla="open-project"
+            onClick={() => nav.openProject(current.id)}
+          >
+            {trans.__('Project page')}
+          </button>
+          {projects.isOurs(current) && (
+            <button
+              type="button"
+              className="nabla-Link"
+              data-nabla="open-team"
+              onClick={() => nav.openTeam(current.team)}
+            >
+              {trans.__('Team page')}
+            </button>
+          )}
+        </p>
       )}
-      {mode === 'new' && <NewProject projects={projects} trans={trans} onDone={close} />}
-      {mode === 'list' && <ProjectList {...props} onDone={close} />}
+      {mode === 'new' && (
+        <NewProject projects={projects} trans={trans} team={team} onDone={close} />
+      )}
+      {mode === 'list' && (
+        <ProjectList
+          projects={projects}
+          trans={trans}
+          none={trans.__('All projects')}
+          currentId={projects.currentId}
+          onDone={close}
+          onNew={make}
+          onTeam={nav.openTeam}
+          onChoose={project => {
+            projects.select(project);
+            if (project) {
+              nav.openProject(project.id);
+            }
+          }}
+        />
+      )}
       <ErrorLine message={projects.error} />
     </header>
   );
 }
 
+/** The team of the project that shows; of all projects: how many they are, in how many teams. */
 function subtitle(projects: ProjectsModel, trans: TranslationBundle): string {
-  if (projects.current) {
-    const team = projects.teamName(projects.current);
-    return projects.current.archived ? trans.__('%1 · archived', team) : team;
+  const { current, me } = projects;
+  if (current) {
+    const team = projects.teamName(current);
+    const from = projects.isOurs(current) ? team : trans.__('%1 · shared with me', team);
+    return current.archived ? trans.__('%1 · archived', from) : from;
   }
-  const count = projects.items.length;
   if (!projects.ready) {
     return '\u00a0';
   }
-  return projects.more
+  const count = projects.items.length;
+  const many = projects.more
     ? trans.__('More than %1 projects', count)
     : trans._n('%1 project', '%1 projects', count);
+  const teams = Object.keys(me?.teams ?? {}).length;
+  return teams > 1 ? trans.__('%1 in %2 teams', many, teams) : many;
 }
 
-/** One field: a name, Enter, and the project is there. */
-function NewProject({ projects, trans, onDone }: Props & { onDone: () => void }) {
+/** A name, a team where there is a choice, Enter, and the project is there. */
+function NewProject(props: Props & { team: string | null; onDone: () => void }) {
+  const { projects, trans, onDone } = props;
+  const teams = projects.ownTeams;
+  const wanted = teams.find(({ id }) => id === props.team) ?? teams[0];
   const [name, setName] = useState('');
+  const [team, setTeam] = useState(wanted?.id ?? null);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const create = (): void => {
     setBusy(true);
     projects
-      .create({ name })
+      .create({ name, team })
       .then(onDone)
       .catch((reason: Error) => {
         setError(reason.message);
@@ -118,97 +163,24 @@ function NewProject({ projects, trans, onDone }: Props & { onDone: () => void })
       >
         {trans.__('Create')}
       </button>
+      {teams.length > 1 && (
+        <label>
+          <span className="nabla-Quiet">{trans.__('in the team')}</span>
+          <select
+            className="nabla-Input"
+            data-nabla="new-project-team"
+            value={team ?? ''}
+            onChange={event => setTeam(event.target.value)}
+          >
+            {teams.map(({ id, name: called, kind }) => (
+              <option key={id} value={id}>
+                {kind === 'private' ? trans.__('%1 (only me)', called) : called}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <ErrorLine message={error} />
     </form>
-  );
-}
-
-/** All projects, found by typing, chosen by arrow keys and Enter. */
-function ProjectList(props: Props & { onDone: () => void; onOpen: (project: Project) => void }) {
-  const { projects, trans, onDone, onOpen } = props;
-  const [text, setText] = useState('');
-  const [found, setFound] = useState<readonly Project[]>(projects.items);
-  const [active, setActive] = useState(0);
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    const timer = setTimeout(
-      () => {
-        projects.search(text.trim()).then(setFound, () => setFound([]));
-      },
-      text ? 150 : 0
-    );
-    return () => clearTimeout(timer);
-  }, [text, projects]);
-  useEffect(() => {
-    const outside = (event: PointerEvent): void => {
-      if (!box.current?.parentElement?.contains(event.target as Node)) {
-        onDone();
-      }
-    };
-    document.addEventListener('pointerdown', outside);
-    return () => document.removeEventListener('pointerdown', outside);
-  }, [onDone]);
-  const rows: (Project | null)[] = text ? [...found] : [null, ...found];
-  const choose = (project: Project | null): void => {
-    projects.select(project);
-    onDone();
-    if (project) {
-      onOpen(project);
-    }
-  };
-  const keys = (event: React.KeyboardEvent): void => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) {
-      event.preventDefault();
-      setActive(Math.max(0, Math.min(rows.length - 1, active + step)));
-    } else if (event.key === 'Enter' && active in rows) {
-      choose(rows[active] ?? null);
-    } else if (event.key === 'Escape') {
-      onDone();
-    }
-  };
-  return (
-    <div className="nabla-ProjectList" ref={box} onKeyDown={keys}>
-      <input
-        className="nabla-Input"
-        type="search"
-        data-nabla="project-search"
-        role="combobox"
-        aria-expanded="true"
-        aria-controls="nabla-project-list"
-        aria-activedescendant={`nabla-project-${active}`}
-        aria-label={trans.__('Find a project')}
-        placeholder={trans.__('Find a project')}
-        value={text}
-        autoFocus
-        onChange={event => {
-          setText(event.target.value);
-          setActive(0);
-        }}
-      />
-      <ul id="nabla-project-list" role="listbox" aria-label={trans.__('Projects')}>
-        {rows.map((project, index) => (
-          <li
-            key={project?.id ?? 'all'}
-            id={`nabla-project-${index}`}
-            role="option"
-            data-nabla="project-option"
-            data-id={project?.id ?? ''}
-            aria-selected={(project?.id ?? null) === projects.currentId}
-            className={index === active ? 'nabla-mod-active' : ''}
-            onPointerMove={() => setActive(index)}
-            onClick={() => choose(project)}
-          >
-            <span>{project?.name ?? trans.__('All projects')}</span>
-            <small>{project ? projects.teamName(project) : ''}</small>
-          </li>
-        ))}
-        {!rows.length && (
-          <li className="nabla-Quiet" role="option" aria-selected="false" aria-disabled="true">
-            {trans.__('No project is called that.')}
-          </li>
-        )}
-      </ul>
-    </div>
   );
 }
