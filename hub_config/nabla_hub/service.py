@@ -47,6 +47,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
     from nabla.app import Nabla
     from nabla.embedded import announce, leave
     from nabla_hub.identity import ServiceIdentity
+    from nabla_hub.service_pages import routes as service_pages
 
     parent, done = os.getppid(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +62,10 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
         # Whoever opens the service's address wants the hub's pages: there are none here.
         home_page = os.environ.get("JUPYTERHUB_BASE_URL", "/") + "hub/home"
         front = [(prefix, RedirectHandler, {"url": home_page, "permanent": False})]
-        app = application(nabla, base_url=prefix, identity_provider=ServiceIdentity(), extra_handlers=front)
+        pages = service_pages.handlers(prefix)
+        app = application(
+            nabla, base_url=prefix, identity_provider=ServiceIdentity(), extra_handlers=[*front, *pages]
+        )
         address = urlsplit(url)
         server = HTTPServer(app, max_body_size=BODY, xheaders=True)
         server.listen(address.port or 80, address=address.hostname or "127.0.0.1")
