@@ -12,10 +12,10 @@ from nabla.schema.access import (
     SecretVersion,
     Tried,
 )
-from nabla.schema.audit import Activity, AuditCheck, AuditEntry, Found, NewAuditEntry
+from nabla.schema.audit import Activity, AuditCheck, AuditEntry, Found, NewAuditEntry, TagChange, TagUse
 from nabla.schema.base import Document, Model, Page, now
 from nabla.schema.instance import Capacity, Instance, InstanceOffer, QueuePlace
-from nabla.schema.link import Link, NewLink
+from nabla.schema.link import Link, LinkToken, MadeLink, NewLink, OpenedLink
 from nabla.schema.project import (
     NewProject,
     Project,
@@ -81,8 +81,10 @@ __all__ = [
     "KeyScope",
     "KeyState",
     "Link",
+    "LinkToken",
     "MadeApiKey",
     "MadeInvitation",
+    "MadeLink",
     "Manifest",
     "Me",
     "Membership",
@@ -99,6 +101,7 @@ __all__ = [
     "NewShare",
     "NewTeam",
     "NotebookSummary",
+    "OpenedLink",
     "Page",
     "Parameter",
     "PersonsGroups",
@@ -124,6 +127,8 @@ __all__ = [
     "Snapshot",
     "SnapshotFile",
     "SnapshotOffer",
+    "TagChange",
+    "TagUse",
     "Team",
     "TeamChange",
     "Tried",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from nabla.schema.base import Model
+from nabla.schema.base import TAG_COUNT, Model, Tag
 
 Outcome = Literal["done", "denied", "failed"]
 
@@ -82,3 +82,18 @@ class Found(Model):
     state: str = ""
     tags: list[str] = Field(default_factory=list)
     updated: datetime
+
+
+class TagUse(Model):
+    """A tag, and how many things in sight have it."""
+
+    tag: str
+    count: int
+
+
+class TagChange(Model):
+    """The tags that something gets: all of them (`tags`), or some added and some removed."""
+
+    tags: list[Tag] | None = Field(default=None, max_length=TAG_COUNT)
+    add: list[Tag] = Field(default_factory=list, max_length=TAG_COUNT)
+    remove: list[Tag] = Field(default_factory=list, max_length=TAG_COUNT)

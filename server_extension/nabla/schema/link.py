@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -21,7 +21,6 @@ class Link(Document):
     snapshot: str | None = None
     path: str = Field(description="The notebook's path.")
     expires: datetime | None = None
-    url: str = Field(default="", description="Where it is shown, below the service's address.")
 
 
 class NewLink(Model):
@@ -36,3 +35,26 @@ class NewLink(Model):
     days: float | None = Field(
         default=None, gt=0, le=3650, description="How long it is shown; null: for ever."
     )
+
+
+class MadeLink(Model):
+    """A link, and its address: told this once, because only a hash of its token is kept."""
+
+    link: Link
+    url: str = Field(description="Where it is shown, below the service's address.")
+    warnings: list[str] = Field(
+        default_factory=list, description="What in the notebook looks like a secret, a sentence each."
+    )
+
+
+class LinkToken(Model):
+    """What opens a link."""
+
+    token: str = Field(min_length=1, max_length=200, repr=False)
+
+
+class OpenedLink(Model):
+    """A link as whoever holds its address sees it, and the notebook to copy."""
+
+    link: Link
+    notebook: dict[str, Any]
