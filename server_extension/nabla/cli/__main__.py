@@ -18,8 +18,8 @@ INTERRUPTED = 130
 
 HELP = """Notebooks as workflows, on your own machine.
 
-With a service (`nabla up`, or NABLA_URL and NABLA_API_KEY) work runs there; without one it runs in this
-process, on NABLA_HOME (default ~/.nabla).
+With a service (`nabla login`, `nabla up`, or NABLA_URL and NABLA_API_KEY) work runs there; without one it
+runs in this process, on NABLA_HOME (default ~/.nabla).
 
 Exit codes: 0 done, 1 the work failed, 2 wrong use, 3 no access, 4 not found, 5 service unreachable.
 """
@@ -29,6 +29,10 @@ VERBS = {
     "run": ("nabla.cli.run:run", "Run a notebook."),
     "runs": ("nabla.cli.runs:runs", "List, watch, cancel and fetch runs."),
     "projects": ("nabla.cli.projects:projects", "Make, list and change projects."),
+    "keys": ("nabla.cli.keys:keys", "Make, list and revoke API keys."),
+    "login": ("nabla.cli.login:login", "Save a service's address and a key for it."),
+    "logout": ("nabla.cli.login:logout", "Forget the saved login."),
+    "apiKey": ("nabla.cli.login:api_key", "Save a key."),
     "instances": ("nabla.cli.instances:instances", "List machine shapes, what is free and who waits."),
     "status": ("nabla.cli.service:status", "Tell who serves this home."),
     "openapi": ("nabla.cli.service:openapi", "Print the OpenAPI document of the service."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +33,8 @@ def one(noun: str) -> Callable[[F], F]:
         @click.option("--id", "given_id", metavar="ID", help=f"The same as {noun.upper()}.")
         @wraps(verb)
         def wrapped(*arguments: Any, given_id: str | None, **options: Any) -> Any:
-            named = options.pop(noun) or given_id
+            # In a run, `nabla runs details` is about that run.
+            named = options.pop(noun) or given_id or (os.environ.get("NABLA_RUN") if noun == "run" else None)
             if not named:
                 raise click.UsageError(f"Missing argument '{noun.upper()}'.")
             return verb(*arguments, **{noun: named}, **options)

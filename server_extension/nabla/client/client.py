@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
+from nabla.client.keys import Keys
 from nabla.client.projects import Projects
 from nabla.client.runs import Runs
 from nabla.client.snapshots import Snapshots
@@ -31,9 +32,10 @@ class Client:
     """Talks to Nabla.
 
     The service is, in this order: `url` with `api_key`; the one that serves `home`, when that is given;
-    `NABLA_URL` with `NABLA_API_KEY`; the one that serves `NABLA_HOME`; else one inside this process, which
-    ends with it. `service` is one that was found already. `timeout` is the seconds to wait for one answer.
-    Use it as a context manager, or `close` it.
+    `NABLA_URL` with `NABLA_API_KEY` or `PAPERSPACE_API_KEY`; the one that serves `NABLA_HOME`, when that is
+    set; the one that `nabla login` saved; the one that serves `~/.nabla`; else one inside this process,
+    which ends with it. `service` is one that was found already. `timeout` is the seconds to wait for one
+    answer. Use it as a context manager, or `close` it.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Client:
     ) -> None:
         self.service = service or find(url, api_key, home) or _in_process(home_folder(home))
         self._transport = Transport(self.service, timeout)
+        self.keys = Keys(self._transport)
         self.projects = Projects(self._transport)
         self.runs = Runs(self._transport)
         self.instances = InstanceShelf(self._transport)

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nabla.client.login import saved
 from nabla.errors import BadInput
 
+SAVED = "nabla login"
+"""The source of a service that the saved login names."""
 PASSING = "nabla run"
 """What begins the name of a brain that ends with one run in place."""
 SOCKET_ROOT = "http://nabla/nabla/api/v1/"
@@ -55,15 +58,31 @@ def find(
 ) -> Service | None:
     """Return the service to talk to, or None when work has to be done in this process.
 
-    In this order: `url` and `api_key`; a `home` that is given; `NABLA_URL` and `NABLA_API_KEY`; the home.
-    Raises `BadInput` for an address or key that cannot be one.
+    In this order: `url` and `api_key`; a `home` that is given; `NABLA_URL` with `NABLA_API_KEY` or
+    `PAPERSPACE_API_KEY`; `NABLA_HOME`, when it is set; the saved login; the home in its usual place. A key
+    of the environment never goes to the address of the saved login.
+    Raises `BadInput` for an address or key that cannot be one, and for a saved login that others may read.
     """
     named = url or ("" if home else os.environ.get("NABLA_URL", ""))
-    key = _checked_key(api_key or os.environ.get("NABLA_API_KEY", ""))
+    given = _checked_key(api_key or "")
     if named:
-        source = "arguments" if url else "NABLA_URL"
-        return Service(api=api_root(named), source=source, key=key, page=named)
-    return _left_in(home_folder(home), key)
+        source, api = "arguments" if url else "NABLA_URL", api_root(named)
+        key = given or key_of_environment() or _saved_key(api)
+        return Service(api=api, source=source, key=key, page=named)
+    if not home and not os.environ.get("NABLA_HOME") and (login := saved()) is not None:
+        key = given or _checked_key(login.key)
+        return Service(api=api_root(login.url), source=SAVED, key=key, page=login.url)
+    return _left_in(home_folder(home), given or key_of_environment())
+
+
+def key_of_environment() -> str:
+    """Return the key in `NABLA_API_KEY`, else in Gradient's `PAPERSPACE_API_KEY`, or an empty string."""
+    return _checked_key(os.environ.get("NABLA_API_KEY") or os.environ.get("PAPERSPACE_API_KEY", ""))
+
+
+def _saved_key(api: str) -> str:
+    login = saved()
+    return _checked_key(login.key) if login is not None and api_root(login.url) == api else ""
 
 
 def api_root(url: str) -> str:

@@ -43,6 +43,11 @@ def _parameters(query: Query) -> httpx.QueryParams:
     return httpx.QueryParams(found)
 
 
+def keys_page(api: str) -> str:
+    """Return the page on which a person makes keys, of the service whose API is at `api`."""
+    return api.removesuffix("api/v1/") + "keys"
+
+
 class Transport:
     """A connection to one service. Its key is in no representation, error or log."""
 
@@ -169,8 +174,8 @@ class Transport:
             return from_answer(status, {key: str(value) for key, value in body.items() if value is not None})
         if status in {401, 403} or response.is_redirect:
             return Unauthenticated(
-                f"{self.service.place} did not accept the key: make one on the hub's token page and put it "
-                "into NABLA_API_KEY."
+                f"{self.service.place} did not accept the key: make one at {keys_page(self.service.api)} "
+                "and run `nabla login`, or put it into NABLA_API_KEY."
             )
         if status in GONE:
             return Unavailable(f"The service at {self.service.place} is not there at the moment ({status}).")
