@@ -31,6 +31,11 @@ export class Core {
   readonly fork = new ForkModel(this.api);
   readonly invitations: InvitationsModel;
 
+  /** A page of the service for people, where there are such pages: in hub mode. */
+  page(path: string): string {
+    return this.projects.me?.mode === 'hub' ? this.api.page(path) : '';
+  }
+
   /** Tags in use that begin like `text`. */
   suggestTags = async (text: string): Promise<readonly string[]> =>
     (await this.api.tags(text)).items.map(({ tag }) => tag);

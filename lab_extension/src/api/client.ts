@@ -7,6 +7,7 @@ import type {
   Instances,
   Invitation,
   Link,
+  MadeLink,
   Manifest,
   Me,
   Membership,
@@ -26,6 +27,7 @@ import type {
   ServiceAccount,
   Share,
   Snapshot,
+  TagUse,
   Team
 } from '../generated/api';
 
@@ -34,19 +36,6 @@ export interface PackedNotebook {
   snapshot: Snapshot;
   notebook: string;
   summary: NotebookSummary;
-}
-
-/** A tag, and how often it is used. */
-export interface TagUse {
-  tag: string;
-}
-
-/** A link, and what is told of it once. */
-export interface MadeLink {
-  link: Link;
-  /** Its address below the service's. */
-  url: string;
-  warnings: string[];
 }
 
 /** A file in the folder that a run worked in. */

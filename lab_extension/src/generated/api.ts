@@ -297,8 +297,11 @@ export interface Link {
   /** The notebook's path. */
   path: string;
   expires: string | null;
-  /** Where it is shown, below the service's address. */
-  url: string;
+}
+
+/** What opens a link. */
+export interface LinkToken {
+  token: string;
 }
 
 /** A key, and its text: shown this once. */
@@ -311,6 +314,15 @@ export interface MadeApiKey {
 export interface MadeInvitation {
   invitation: Invitation;
   token: string;
+}
+
+/** A link, and its address: told this once, because only a hash of its token is kept. */
+export interface MadeLink {
+  link: Link;
+  /** Where it is shown, below the service's address. */
+  url: string;
+  /** What in the notebook looks like a secret, a sentence each. */
+  warnings: string[];
 }
 
 /** What a client sends to make a snapshot: every file by content, and the git state. */
@@ -333,6 +345,8 @@ export interface Me {
   roles: Record<string, "owner" | "admin" | "member" | "viewer">;
   /** Name by id, of other teams that share a project with the caller. */
   lenders: Record<string, string>;
+  /** Id of the API key that speaks for the caller. */
+  key: string;
   mode: "hub" | "solo" | "process";
   version: string;
 }
@@ -488,6 +502,12 @@ export interface NotebookSummary {
   has_parameters_cell: boolean;
   /** What looks like a secret in it, by cell and line; never the text. */
   warnings: string[];
+}
+
+/** A link as whoever holds its address sees it, and the notebook to copy. */
+export interface OpenedLink {
+  link: Link;
+  notebook: Record<string, unknown>;
 }
 
 export interface Page<T> {
@@ -837,6 +857,19 @@ export interface SnapshotFile {
 export interface SnapshotOffer {
   id: string;
   missing: string[];
+}
+
+/** The tags that something gets: all of them (`tags`), or some added and some removed. */
+export interface TagChange {
+  tags: string[] | null;
+  add: string[];
+  remove: string[];
+}
+
+/** A tag, and how many things in sight have it. */
+export interface TagUse {
+  tag: string;
+  count: number;
 }
 
 /** A group of people and all that is theirs. `name` is its namespace and never changes. */

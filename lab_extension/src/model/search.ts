@@ -119,11 +119,10 @@ export class SearchModel {
     try {
       const page =
         q || tags.length
-          ? await this._api.search({ q, tag: tags[0], limit: MOST }, abort.signal)
+          ? await this._api.search({ q, tag: tags, limit: MOST }, abort.signal)
           : { items: [], cursor: null };
       if (!abort.signal.aborted) {
-        const all = page.items.filter(item => tags.every(tag => item.tags.includes(tag)));
-        this._take(text, all, page.cursor !== null);
+        this._take(text, page.items, page.cursor !== null);
       }
     } catch (error) {
       if (!abort.signal.aborted) {

@@ -64,17 +64,31 @@ export class TeamModel {
     return this.role === 'owner' || this.role === 'admin';
   }
 
+  /** The people, those with most rights first. */
+  get people(): readonly Membership[] {
+    const rank = ['owner', 'admin', 'member', 'viewer'];
+    return [...this.members.items].sort(
+      (one, other) =>
+        rank.indexOf(one.role) - rank.indexOf(other.role) || one.owner.localeCompare(other.owner)
+    );
+  }
+
   /** Where what this page may not do is done; empty where there is no such place. */
   get page(): string {
     return this.projects.me?.mode === 'hub' ? this._api.page('teams') : '';
   }
 
   get secretsPage(): string {
-    return `${this._api.page('secrets')}?team=${encodeURIComponent(this.team?.name ?? this.id)}`;
+    const of = this.team?.private ? 'user' : `team:${this.id}`;
+    return this._api.page(`secrets?of=${of}`);
+  }
+
+  get keysPage(): string {
+    return this._api.page('keys');
   }
 
   get auditPage(): string {
-    return `${this._api.page('audit')}?team=${encodeURIComponent(this.id)}`;
+    return this._api.page(`audit?team=${this.id}`);
   }
 
   async load(): Promise<void> {

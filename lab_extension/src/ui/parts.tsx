@@ -1,4 +1,4 @@
-import type { LabIcon } from '@jupyterlab/ui-components';
+import { launcherIcon, type LabIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState, type ReactNode } from 'react';
 import type { Run } from '../generated/api';
@@ -74,6 +74,16 @@ export function Button({
       {Icon && <Icon.react tag="span" className="nabla-Button-icon" />}
       {label}
     </button>
+  );
+}
+
+/** A page of the service, which opens beside JupyterLab. */
+export function PageLink({ name, href, label }: { name: string; href: string; label: string }) {
+  return (
+    <a className="nabla-Button" data-nabla={name} href={href} target="_blank" rel="noopener">
+      {label}
+      <launcherIcon.react tag="span" className="nabla-Button-icon" />
+    </a>
   );
 }
 

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import type { Project, ProjectContents } from '../../generated/api';
 import type { ProjectsModel } from '../../model/projects';
 import type { SharesModel } from '../../model/shares';
-import { Ago, Button, Confirm, ErrorLine, InlineEdit } from '../../ui/parts';
+import { Ago, Button, Confirm, ErrorLine, InlineEdit, PageLink } from '../../ui/parts';
 import { TagEditor } from '../../ui/tags';
 import type { Navigation } from '../navigation';
 import { Sharing, SharingFact } from './sharing';
@@ -13,6 +13,8 @@ interface Props {
   projects: ProjectsModel;
   shares: SharesModel;
   suggestTags: (text: string) => Promise<readonly string[]>;
+  /** Where the project's secrets are looked after; empty where there is no such page. */
+  secretsPage: string;
   nav: Navigation;
   trans: TranslationBundle;
 }
@@ -40,6 +42,7 @@ function Verbs({
   trans,
   change,
   sharing,
+  secretsPage,
   onShare,
   onError
 }: EditProps & {
@@ -73,6 +76,9 @@ function Verbs({
   }
   return (
     <div className="nabla-Head-actions">
+      {secretsPage && (
+        <PageLink name="project-secrets" href={secretsPage} label={trans.__('Secrets')} />
+      )}
       {(role === 'owner' || role === 'admin') && (
         <Button
           name="project-share"

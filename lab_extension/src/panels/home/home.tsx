@@ -20,6 +20,7 @@ export interface HomeProps {
   shares: SharesModel;
   activity: ActivityList;
   suggestTags: (text: string) => Promise<readonly string[]>;
+  secretsPage: string;
   nav: Navigation;
   trans: TranslationBundle;
 }

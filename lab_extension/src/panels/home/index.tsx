@@ -43,6 +43,7 @@ export class HomeWidget extends ReactWidget {
         shares={this._shares}
         activity={this._activity}
         suggestTags={this._core.suggestTags}
+        secretsPage={this._core.page(`secrets?of=project:${this._id}`)}
         nav={this._nav}
         trans={trans}
       />

@@ -150,7 +150,7 @@ function NewProject(props: Props & { team: string | null; onDone: () => void }) 
         className="nabla-Input"
         data-nabla="new-project-name"
         aria-label={trans.__('Name of the new project')}
-        placeholder={trans.__('Name of the new project')}
+        placeholder={trans.__('Project name')}
         value={name}
         autoFocus
         onChange={event => setName(event.target.value)}

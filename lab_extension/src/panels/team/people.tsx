@@ -95,7 +95,7 @@ export function People({ model, trans }: TeamProps) {
       {many && <Finder model={model} trans={trans} />}
       <ErrorLine message={members.error} />
       <ul className="nabla-Plain" aria-label={trans.__('People')} data-nabla="members">
-        {members.items.map(member => (
+        {model.people.map(member => (
           <MemberRow key={member.id} member={member} me={me} trans={trans} />
         ))}
       </ul>

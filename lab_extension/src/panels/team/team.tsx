@@ -1,4 +1,3 @@
-import { launcherIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState } from 'react';
 import type { Team } from '../../generated/api';
@@ -6,7 +5,7 @@ import type { TeamModel } from '../../model/team';
 import { Feed } from '../../ui/feed';
 import { roleName } from '../../ui/format';
 import { useModel } from '../../ui/hooks';
-import { Ago, Button, ErrorLine, Tabs } from '../../ui/parts';
+import { Ago, Button, ErrorLine, PageLink, Tabs } from '../../ui/parts';
 import type { Navigation } from '../navigation';
 import { Leave } from './leave';
 import { People } from './people';
@@ -18,16 +17,6 @@ export interface TeamProps {
 }
 
 type TeamTab = 'people' | 'projects' | 'activity';
-
-/** A page of the service, which opens beside JupyterLab. */
-export function PageLink({ name, href, label }: { name: string; href: string; label: string }) {
-  return (
-    <a className="nabla-Button" data-nabla={name} href={href} target="_blank" rel="noopener">
-      {label}
-      <launcherIcon.react tag="span" className="nabla-Button-icon" />
-    </a>
-  );
-}
 
 function Facts({ model, team, trans }: TeamProps & { team: Team }) {
   const { role, members } = model;
