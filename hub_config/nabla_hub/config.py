@@ -64,7 +64,7 @@ class NablaHub(Configurable):
     ).tag(config=True)
     group_rules = List(
         Dict(),
-        help="What groups of providers stand for in teams: a list of dicts with group, team, role and create.",
+        help="What groups of providers stand for in teams: dicts with group, team, role and create.",
     ).tag(config=True)
     local_accounts = Bool(
         True,
@@ -237,7 +237,15 @@ def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
     ]
 
 
-_PASSED_ON = ("NABLA_DATABASE_URL", "HOME", "TMPDIR", "CUDA_VISIBLE_DEVICES", "TZ", "JUPYTER_PATH")
+_PASSED_ON = (
+    "NABLA_DATABASE_URL",
+    "NABLA_AUDIT_DAYS",
+    "HOME",
+    "TMPDIR",
+    "CUDA_VISIBLE_DEVICES",
+    "TZ",
+    "JUPYTER_PATH",
+)
 
 
 def _servers(c: Config, nabla: NablaHub, ports: dict[str, int], isolated: bool) -> None:

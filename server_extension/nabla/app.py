@@ -45,6 +45,11 @@ class Nabla(LoggingConfigurable, Parts):
         help="What groups of the identity provider stand for in teams, as dicts with `group` (a pattern), "
         "`team`, `role` and `create`; given in JSON by `NABLA_GROUP_RULES`.",
     ).tag(config=True)
+    audit_days = Float(
+        400.0,
+        min=0.0,
+        help="Days that the audit log keeps its lines (`NABLA_AUDIT_DAYS`); 0: for ever.",
+    ).tag(config=True)
     stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
         config=True
     )
@@ -71,6 +76,10 @@ class Nabla(LoggingConfigurable, Parts):
     @default("group_rules")
     def _default_group_rules(self) -> list[object]:
         return given_rules(os.environ.get("NABLA_GROUP_RULES", ""))
+
+    @default("audit_days")
+    def _default_audit_days(self) -> float:
+        return float(os.environ.get("NABLA_AUDIT_DAYS") or 400)
 
     @default("database_url")
     def _default_database_url(self) -> str:
@@ -129,6 +138,8 @@ class Nabla(LoggingConfigurable, Parts):
             await self.backend.close()
         if hasattr(self, "tokens"):
             await self.tokens.close()
+        if hasattr(self, "audit"):
+            await self.audit.stop()
         if hasattr(self, "store"):
             await self.store.close()
         self.lease.release()

@@ -12,20 +12,25 @@ if TYPE_CHECKING:
     from nabla.backends.base import Backend
     from nabla.integrations.objects import Objects
     from nabla.integrations.outgoing import Outgoing
+    from nabla.integrations.views import Views
     from nabla.machine import Machine
     from nabla.reconciler import Reconciler
     from nabla.schema import Instance
+    from nabla.services.activity import Activities
+    from nabla.services.audit import Audit
     from nabla.services.belongings import Belongings
     from nabla.services.changes import Changes
     from nabla.services.groups import Groups
     from nabla.services.in_place import InPlaceRuns
     from nabla.services.invitations import Invitations
     from nabla.services.keys import Keys
+    from nabla.services.links import Links
     from nabla.services.members import Members
     from nabla.services.people import People
     from nabla.services.projects import Projects
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
+    from nabla.services.search import Search
     from nabla.services.secret_keys import KeyRotation
     from nabla.services.secret_use import SecretUse
     from nabla.services.secrets import Secrets
@@ -61,6 +66,11 @@ class Parts:
     projects: Projects
     runs: Runs
     shares: Shares
+    views: Views
+    links: Links
+    search: Search
+    audit: Audit
+    activities: Activities
     in_place: InPlaceRuns
     run_steps: RunSteps
     outgoing: Outgoing
@@ -89,11 +99,14 @@ async def compose(nabla: Nabla) -> None:
     _people(nabla)
     await nabla.tokens.open()
     _secrets(nabla, home)
+    _audit(nabla)
     _work(nabla, home)
+    _finding(nabla)
     if nabla.drive:
         await nabla.in_place.enter_all()
         await nabla.backend.open()
         await nabla.reconciler.start()
+        nabla.audit.start()
 
 
 def _people(nabla: Nabla) -> None:
@@ -143,6 +156,15 @@ def _secrets(nabla: Nabla, home: Path) -> None:
     nabla.reconciler.register(secret_keys.KIND, rotation.step, rotation.unfinished)
 
 
+def _audit(nabla: Nabla) -> None:
+    """Build what tells what was done."""
+    from nabla.services.activity import Activities
+    from nabla.services.audit import Audit
+
+    nabla.audit = Audit(nabla.store, nabla.teams, nabla.projects, days=nabla.audit_days)
+    nabla.activities = Activities(nabla.store, nabla.teams, nabla.projects)
+
+
 def _work(nabla: Nabla, home: Path) -> None:
     """Build what work is made of, and what drives it."""
     from nabla.services.in_place import InPlaceRuns
@@ -150,13 +172,11 @@ def _work(nabla: Nabla, home: Path) -> None:
     from nabla.services.project_steps import ProjectSteps
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
-    from nabla.services.shares import Shares
     from nabla.services.snapshots import Snapshots
     from nabla.services.tokens import RunAccess
 
     store, put = nabla.store, nabla.reconciler.put
     nabla.snapshots = Snapshots(store, nabla.objects)
-    nabla.shares = Shares(store, nabla.projects, nabla.teams)
     known: dict[str, Any] = {
         "accounts": nabla.service_accounts,
         "projects": nabla.projects,
@@ -189,6 +209,27 @@ def _work(nabla: Nabla, home: Path) -> None:
     project_steps = ProjectSteps(store, nabla.backend, nabla.secrets, put)
     nabla.reconciler.register("run", nabla.run_steps.step, nabla.run_steps.unfinished)
     nabla.reconciler.register("project", project_steps.step, project_steps.unfinished)
+
+
+def _finding(nabla: Nabla) -> None:
+    """Build what shows work to others, and what finds it."""
+    from nabla.integrations.views import Views
+    from nabla.services.links import Links
+    from nabla.services.search import Search
+    from nabla.services.shares import Shares
+
+    nabla.shares = Shares(nabla.store, nabla.projects, nabla.teams)
+    nabla.views = Views(nabla.objects.root)
+    nabla.links = Links(
+        nabla.store,
+        nabla.views,
+        teams=nabla.teams,
+        projects=nabla.projects,
+        runs=nabla.runs,
+        snapshots=nabla.snapshots,
+        backend=nabla.backend,
+    )
+    nabla.search = Search(nabla.store)
 
 
 def _make_backend(nabla: Nabla, home: Path) -> Backend:

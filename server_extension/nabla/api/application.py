@@ -12,7 +12,21 @@ from tornado.httpserver import HTTPServer
 from tornado.log import app_log
 from tornado.web import Application
 
-from nabla.api import health, keys, people, projects, runs, secrets, shares, snapshots, stream, teams
+from nabla.api import (
+    activity,
+    audit,
+    health,
+    keys,
+    people,
+    projects,
+    runs,
+    secrets,
+    shares,
+    snapshots,
+    stream,
+    teams,
+    view,
+)
 from nabla.api.handler import NablaHandler
 from nabla.errors import NotFound
 
@@ -22,7 +36,22 @@ if TYPE_CHECKING:
 API = "api/v1/"
 SOCKET_PREFIX = "/nabla/"
 """Where the routes are on every Unix socket, whatever the mode of who serves it."""
-MODULES = (health, teams, people, projects, shares, snapshots, runs, keys, secrets, stream)
+MODULES = (
+    health,
+    teams,
+    people,
+    projects,
+    shares,
+    snapshots,
+    runs,
+    links,
+    keys,
+    secrets,
+    search,
+    audit,
+    activity,
+    stream,
+)
 BODY = 64 << 20
 
 
@@ -78,13 +107,14 @@ def application(
         ),
         "log_function": _log_request,
     }
-    socket_routes = [] if base_url == SOCKET_PREFIX else routes(SOCKET_PREFIX)
+    socket_routes = [] if base_url == SOCKET_PREFIX else [*view.routes(SOCKET_PREFIX), *routes(SOCKET_PREFIX)]
     handlers = [
         *(
             (re.escape(base_url) + path.lstrip("/"), *rest)
             for path, *rest in identity_provider.get_handlers()
         ),
         *extra_handlers,
+        *view.routes(base_url),
         *routes(base_url),
         *socket_routes,
     ]

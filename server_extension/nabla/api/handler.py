@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
+from nabla.api.denied import attempt
 from nabla.api.identity import address, caller, is_unix_peer, local
 from nabla.api.proof import refuse_in_address, shown_key
 from nabla.caller import Caller, calling
@@ -187,6 +188,9 @@ class NablaHandler(APIHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer an error as a `Problem`: its own sentence, or for a bug one that gives nothing away."""
         error = kwargs.get("exc_info", (None, None, None))[1]
+        status = error.status if isinstance(error, NablaError) else status_code
+        if (denied := attempt(self, status, error)) is not None:
+            self.nabla.audit.denials.note(*denied)
         if isinstance(error, NablaError):
             self.set_status(error.status)
             if isinstance(error, TooOften):

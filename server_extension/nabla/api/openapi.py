@@ -24,12 +24,20 @@ QUERY = {
     "state": ("string", "Only what is in this state; may be repeated."),
     "name": ("string", "Only what has this name."),
     "confirm": ("boolean", "Whether to do it; otherwise the answer tells what would go."),
-    "after": ("integer", "The offset after which to begin."),
+    "after": ("integer", "The offset, or the number of a line, after which to begin."),
     "follow": ("string", "What to follow, `run:ID@OFFSET`; may be repeated."),
     "all": ("boolean", "Every team there is; for an admin of the hub."),
     "transfer_to": ("string", "Who gets what they own: a member, or a service account of the team."),
     "service_account": ("string", "Id of the service account whose keys are meant."),
     "path": ("string", "The path of the notebook, for messages."),
+    "team": ("string", "Only what is in this team (id or name)."),
+    "actor": ("string", "Only what this user did or tried."),
+    "object": ("string", "Only what was done to the thing with this id."),
+    "verb": ("string", "Only what was done with this verb."),
+    "kind": ("string", "Only what is of this kind, or was done to it: `run`, `project`, …"),
+    "outcome": ("string", "Only what was `done`, `denied` or `failed`."),
+    "since": ("string", "Only from this time on (ISO 8601; without a zone: UTC)."),
+    "until": ("string", "Only up to this time."),
 }
 
 

@@ -186,9 +186,15 @@ def entry_of(row: Row[Any]) -> AuditEntry:
     return AuditEntry.model_validate({**told, "time": datetime.fromtimestamp(row.time / 1000, UTC)})
 
 
-def existing(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Return which of these ids belong to something that exists."""
-    return set(connection.execute(select(documents.c.id).where(documents.c.id.in_(list(ids)))).scalars())
+def names_of(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return the names by id of those that exist."""
+    rows = connection.execute(select(documents.c.id, documents.c.name).where(documents.c.id.in_(list(ids))))
+    return {row.id: row.name for row in rows}
+
+
+def last_entry(connection: Connection) -> AuditEntry:
+    """Return the line that was written last."""
+    return entry_of(connection.execute(select(audit).order_by(audit.c.id.desc()).limit(1)).one())
 
 
 def check(connection: Connection, after: int, limit: int) -> AuditCheck:

@@ -123,7 +123,7 @@ def _telling(fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if name not in KNOWN and value not in empty}
 
 
-def _place(document: Document) -> dict[str, str]:
+def _place(document: Document) -> dict[str, Any]:
     """Return what a document is, and whose log it belongs to: of a share, its project's team."""
     number = getattr(document, "number", None)
     return {

@@ -48,8 +48,9 @@ class Transaction:
         """Write the lines of the audit log, last of all, and tell the teams whose feed they are in."""
         if not self.lines:
             return
-        audit.append(self.connection, self.lines)
-        for team in dict.fromkeys(line.team for line in self.lines if line.feed):
+        lines, self.lines = self.lines, []
+        audit.append(self.connection, lines)
+        for team in dict.fromkeys(line.team for line in lines if line.feed):
             self.changes.append(StoredChange(team, Change(kind="activity", id=team)))
 
     def get(self, cls: type[T], id: str) -> T:
