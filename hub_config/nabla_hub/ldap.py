@@ -13,7 +13,7 @@ from nabla.errors import BadInput, Forbidden, NablaError, Unavailable
 from nabla_hub.arrivals import Door
 from nabla_hub.providers import LOOPBACK, CannotAsk, Option, Person, Provider, group_names
 
-CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 10.0
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 10
 LONGEST_NAME, LONGEST_PASSWORD = 255, 1024
 MEMBERS = "(|(member={dn})(uniqueMember={dn})(memberUid={name}))"
 

@@ -267,7 +267,7 @@ class Leave(Door):
         try:
             found = await provider.discover()
         except NablaError as problem:
-            await self.refuse(problem, cause=problem.__cause__)
+            await self.refuse(problem, cause=problem.__cause__, next_url=self.wanted())
             return
         flow = self.begin()
         asked = {

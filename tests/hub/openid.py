@@ -20,10 +20,10 @@ SECRET = "the secret of the tests"
 class OpenId:
     """The provider's process; `say` changes whom it knows and what is wrong with it."""
 
-    def __init__(self, redirect: str, secret: str = SECRET) -> None:
+    def __init__(self, *redirects: str) -> None:
         assert (PROVIDERS / "node_modules").is_dir(), "run `make test`, or `npm ci` in tests/providers"
         self.process = subprocess.Popen(
-            [NODE, PROVIDERS / "openid.mjs", redirect, secret],
+            [NODE, PROVIDERS / "openid.mjs", SECRET, *redirects],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -55,13 +55,23 @@ class OpenId:
 
 
 @contextlib.contextmanager
-def openid(redirect: str) -> Iterator[OpenId]:
-    """Run a provider."""
-    provider = OpenId(redirect)
+def openid(port: int, *names: str) -> Iterator[OpenId]:
+    """Run a provider that knows the house at `port` by these names."""
+    provider = OpenId(*(f"http://127.0.0.1:{port}/hub/sign-in/{name}/callback" for name in names))
     try:
         yield provider
     finally:
         provider.stop()
+
+
+def person(name: str, *groups: str, **more: Any) -> dict[str, Any]:
+    """Return what a provider knows of somebody."""
+    return {
+        "preferred_username": name,
+        "email": f"{name}@example.org",
+        "email_verified": True,
+        "company": {"groups": list(groups)},
+    } | more
 
 
 def configure(home: Path, providers: list[dict[str, Any]], *more: str) -> None:

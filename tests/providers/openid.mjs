@@ -1,14 +1,16 @@
 // A real, certified OpenID provider on a free port: its people are what the test says on standard input, line by line.
 //
-// Arguments: the redirect address, and the client's secret. The first line on standard output is the address. Each line of
+// Arguments: the client's secret, and the redirect addresses. The first line on standard output is the address. Each line of
 // standard input is an object that replaces what it names: people (by name), skew (seconds that the provider's clock is off),
-// broken (answers 503 to everything), wrongNonce, wrongKey (signs with a key that it does not publish).
+// broken (answers 503 to everything), identity (what it does to ID tokens: "replayed": it sends the first one it ever made;
+// "changed": another's name under the old signature; "unsigned": no signature at all).
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import Provider from 'oidc-provider';
 
-const [redirect, secret] = process.argv.slice(2);
-const said = { people: {}, skew: 0, broken: false };
+console.info = console.error; // standard output is for the tests
+const [secret, ...redirects] = process.argv.slice(2);
+const said = { people: {}, skew: 0, broken: false, identity: '' };
 
 // The whole process lives in the provider's time.
 const RealDate = Date;
@@ -34,7 +36,7 @@ const provider = new Provider(issuer, {
     {
       client_id: 'nabla',
       client_secret: secret,
-      redirect_uris: [redirect],
+      redirect_uris: redirects,
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code']
     }
@@ -46,10 +48,30 @@ const provider = new Provider(issuer, {
   features: { devInteractions: { enabled: false }, revocation: { enabled: true } },
   pkce: { required: () => true },
   rotateRefreshToken: true,
+  ttl: { AuthorizationCode: 86400 }, // a clock is set forward while a code is on its way
   interactions: { url: (context, interaction) => `/interaction/${interaction.uid}` },
   async findAccount(context, id) {
     const person = said.people[id];
     return person && { accountId: id, claims: async () => ({ sub: person.sub ?? `sub-${id}`, ...person }) };
+  }
+});
+
+let first;
+const part = object => Buffer.from(JSON.stringify(object)).toString('base64url');
+const forged = {
+  replayed: token => (first ??= token),
+  changed(token) {
+    const [header, claims, signature] = token.split('.');
+    const told = JSON.parse(Buffer.from(claims, 'base64url'));
+    return [header, part({ ...told, sub: 'sub-root' }), signature].join('.');
+  },
+  unsigned: token => `${part({ alg: 'none' })}.${token.split('.')[1]}.`
+};
+provider.use(async (context, next) => {
+  await next();
+  if (context.path === '/token' && context.body?.id_token) {
+    first ??= context.body.id_token;
+    context.body.id_token = forged[said.identity]?.(context.body.id_token) ?? context.body.id_token;
   }
 });
 
