@@ -45,7 +45,7 @@ def read_rules(given: Iterable[Any]) -> list[GroupRule]:
         try:
             rule = GroupRule.read(one)
             pattern = re.compile(rule.group)
-            re.compile(f"(?:{rule.group})|").fullmatch("").expand(rule.team)  # type: ignore[union-attr]
+            pattern.sub(rule.team, "")  # reads the template, though nothing matches
         except BadInput as error:
             raise BadInput(f"group_rules: rule {number}: {error.message}", field="group_rules") from None
         except (re.error, IndexError) as error:
