@@ -71,6 +71,7 @@ def test_no_script_frame_or_token_of_another_page_gets_in(house: House, admin: B
     ):
         assert admin.get(BASE + page, headers=sent).status_code == 403
     policy = admin.get(BASE + page).headers
+    assert policy["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in policy["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in policy["Content-Security-Policy"]
     assert policy["Cross-Origin-Opener-Policy"] == "noopener-allow-popups"

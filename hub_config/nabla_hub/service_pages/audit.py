@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from nabla.api.application import API
 from nabla.errors import BadInput
 from nabla.schema import Team
+from nabla.services.audit import AuditQuery
 from nabla_hub.service_pages.base import SHOWN, ServicePage
 
 WORDS = ("team", "actor", "verb", "kind", "outcome")
@@ -26,15 +27,13 @@ class AuditPage(ServicePage):
         teams = await self._teams()
         if not given["team"] and not self.actor.admin and teams:
             given["team"] = teams[0].id
-        asked = {name: given[name] or None for name in WORDS}
-        page = await self.nabla.audit.list(
-            self.actor,
-            **asked,
+        query = AuditQuery(
+            **{name: given[name] or None for name in WORDS},
             since=_day(given["since"], "since"),
             until=_day(given["until"], "until", days=1),
-            cursor=self.get_query_argument("cursor", None),
-            limit=SHOWN // 2,
         )
+        cursor = self.get_query_argument("cursor", None)
+        page = await self.nabla.audit.list(self.actor, query, cursor=cursor, limit=SHOWN // 2)
         filters = {name: value for name, value in given.items() if value}
         older = {**filters, "cursor": page.cursor} if page.cursor else None
         return {

@@ -79,14 +79,15 @@ class ServicePage(NablaHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header(
             "Content-Security-Policy",
-            f"default-src 'none'; style-src 'self'; script-src 'nonce-{self._nonce}'; img-src 'self'; "
+            f"default-src 'none'; style-src 'self'; script-src 'nonce-{self._nonce}'; img-src 'self' data:; "
             "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         )
         # A page of somebody's server has our origin too: without its opener it cannot reach into this one.
         self.set_header("Cross-Origin-Opener-Policy", "noopener-allow-popups")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("X-Frame-Options", "DENY")
-        self.set_header("Referrer-Policy", "no-referrer")
+        # With `no-referrer` a browser would send our own forms from an origin "null", which is refused.
+        self.set_header("Referrer-Policy", "strict-origin")
         self.set_header("Cache-Control", "no-store")
 
     def get_login_url(self) -> str:
@@ -142,7 +143,6 @@ class ServicePage(NablaHandler):
     def render_page(self, template: str, **values: Any) -> None:
         """Send a template."""
         actor: Actor | None = getattr(self, "actor", None)
-        self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(
             templates()
             .get_template(template)
@@ -155,7 +155,8 @@ class ServicePage(NablaHandler):
                 nonce=self._nonce,
                 xsrf=self.xsrf_token.decode("ascii") if actor else "",
                 **values,
-            )
+            ),
+            set_content_type="text/html; charset=utf-8",
         )
 
     def text(self, name: str) -> str:

@@ -10,7 +10,7 @@ from nabla_hub.service_pages.base import SHOWN, ServicePage
 
 SCOPES = {
     "read": "Look at everything I may look at",
-    "run": "and start, cancel and change runs and what they work on",
+    "run": "Look, and start, cancel and change runs and what they work on",
     "deploy": "Look, and change deployments",
     "admin": "Everything I may do, keys and secrets too",
 }
