@@ -14,7 +14,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Float, Unicode, default
 
 from nabla.api.beside import ForkHandler, SettingsHandler, SnapshotHandler
-from nabla.api.forward import ForwardHandler, OpenForwardHandler
+from nabla.api.forward import ForwardHandler, OpenForwardHandler, ViewForwardHandler
 from nabla.app import Nabla, default_home
 from nabla.embedded import leave, serve_socket
 from nabla.errors import Conflict, NablaError
@@ -65,6 +65,7 @@ class NablaExtension(ExtensionApp):
         if not self.hub:
             self.handlers.append((r"/nabla/(api/v1/(?:health|openapi\.json))", OpenForwardHandler))
             self.handlers.append((r"/nabla/(api/v1/.*)", ForwardHandler))
+            self.handlers.append((r"/nabla/(view/\w+(?:/notebook)?)", ViewForwardHandler))
 
     async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
         self._brain: Nabla | None = None

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jupyter_server.auth import User
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.httputil import HTTPHeaders, HTTPInputError
+from tornado.httputil import HTTPHeaders, HTTPInputError, url_concat
 from tornado.iostream import StreamClosedError
 from tornado.simple_httpclient import HTTPStreamClosedError
 from tornado.web import authenticated
 
+from nabla.api.proof import KEY_HEADER, shown_key
 from nabla.api.to_socket import client
 from nabla.schema import Problem
 
-PASSED = ("Content-Type", "Last-Event-ID", "Accept")
-RETURNED = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Security-Policy")
+STRANGER = "Nabla-Stranger"
+"""The header by which a page's request says that nobody is signed in."""
+PASSED = ("Content-Type", "Last-Event-ID", "Accept", STRANGER)
+RETURNED = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Security-Policy", "Retry-After")
 
 
 class ForwardHandler(APIHandler):
-    """Passes a call of the signed-in person on, body and event stream as they come."""
+    """Passes a call of the signed-in person, or of a key, on: body and event stream as they come."""
+
+    _key = ""
+
+    async def prepare(self) -> None:
+        """Let in whom Jupyter Server knows; whether a key of Nabla is good, its service knows."""
+        self._key = shown_key(self.request)
+        if self._key:
+            self.current_user = self._jupyter_current_user = User(username="key")
+        else:
+            await super().prepare()
 
     @authenticated
     async def get(self, path: str) -> None:
@@ -32,10 +46,14 @@ class ForwardHandler(APIHandler):
     async def _pass(self, path: str) -> None:
         query = f"?{self.request.query}" if self.request.query else ""
         home = Path(self.settings["nabla_home"])
+        headers = HTTPHeaders({k: v for k, v in self.request.headers.get_all() if k in PASSED})
+        if self._key:
+            # Whatever it holds, in this header the service takes it for a key and nobody for the owner.
+            headers[KEY_HEADER] = self._key
         asked = HTTPRequest(
             f"http://nabla/nabla/{path}{query}",
             method=self.request.method or "GET",
-            headers=HTTPHeaders({k: v for k, v in self.request.headers.get_all() if k in PASSED}),
+            headers=headers,
             body=self.request.body or (b"" if self.request.method in {"POST", "PUT", "PATCH"} else None),
             header_callback=self._header,
             streaming_callback=self._piece,
@@ -84,3 +102,33 @@ class OpenForwardHandler(ForwardHandler):
         await self._pass(path)
 
     SUPPORTED_METHODS = ("GET",)
+
+
+class ViewForwardHandler(ForwardHandler):
+    """Passes on the page of a link: some are for whoever has the address, others for who is signed in."""
+
+    SUPPORTED_METHODS = ("GET",)
+    _refused = False
+
+    @allow_unauthenticated
+    async def get(self, path: str) -> None:
+        """Pass the call on; who has to sign in first is sent to do so."""
+        if self.current_user is None:
+            self.request.headers[STRANGER] = "yes"
+        else:
+            self.request.headers.pop(STRANGER, None)
+        await self._pass(path)
+
+    def set_default_headers(self) -> None:
+        """Leave what is sent to whoever is asked."""
+
+    def _header(self, line: str) -> None:
+        self._refused = self._refused or line.startswith(("HTTP/1.1 401", "HTTP/1.0 401"))
+        if not self._refused:
+            super()._header(line)
+
+    def _piece(self, piece: bytes) -> None:
+        if not self._refused:
+            super()._piece(piece)
+        elif not self._finished:
+            self.redirect(url_concat(self.settings["login_url"], {"next": self.request.uri or ""}))

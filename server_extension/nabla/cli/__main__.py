@@ -33,6 +33,8 @@ VERBS = {
     "login": ("nabla.cli.login:login", "Save a service's address and a key for it."),
     "logout": ("nabla.cli.login:logout", "Forget the saved login."),
     "apiKey": ("nabla.cli.login:api_key", "Save a key."),
+    "links": ("nabla.cli.links:links", "Show a notebook as a page to whoever has its address."),
+    "search": ("nabla.cli.search:search", "Find anything by its words and tags."),
     "instances": ("nabla.cli.instances:instances", "List machine shapes, what is free and who waits."),
     "status": ("nabla.cli.service:status", "Tell who serves this home."),
     "openapi": ("nabla.cli.service:openapi", "Print the OpenAPI document of the service."),

@@ -10,6 +10,8 @@ import click
 
 from nabla.cli.options import all_tags, connect, json_option, one, tag_options
 from nabla.cli.output import age, as_json, fields, plain, table
+from nabla.cli.shares import share, shares, unshare
+from nabla.cli.tags import tag_group
 from nabla.errors import BadInput
 
 if TYPE_CHECKING:
@@ -200,38 +202,7 @@ def _contents(contents: ProjectContents) -> str:
     return f"{contents.runs} runs{active} and {contents.snapshots} snapshots"
 
 
-@projects.group()
-def tags() -> None:
-    """Add and remove tags."""
-
-
-@tags.command()
-@one("project")
-@click.argument("words", metavar="[TAG]...", nargs=-1)
-@tag_options
-@json_option
-def add(*, project: str, words: tuple[str, ...], tag: tuple[str, ...], tags: str | None, json: bool) -> None:
-    """Add tags to a project."""
-    with connect() as client:
-        found = client.projects.add_tags(project, *_some(all_tags(tag, tags, words)))
-    _show(found, json)
-
-
-@tags.command()
-@one("project")
-@click.argument("words", metavar="[TAG]...", nargs=-1)
-@tag_options
-@json_option
-def remove(
-    *, project: str, words: tuple[str, ...], tag: tuple[str, ...], tags: str | None, json: bool
-) -> None:
-    """Remove tags from a project."""
-    with connect() as client:
-        found = client.projects.remove_tags(project, *_some(all_tags(tag, tags, words)))
-    _show(found, json)
-
-
-def _some(tags: list[str]) -> list[str]:
-    if not tags:
-        raise click.UsageError("Name a tag: TAG, --tag TAG or --tags A,B.")
-    return tags
+projects.add_command(tag_group("project", lambda client, ref: client.projects.get(ref)))
+projects.add_command(shares)
+projects.add_command(share)
+projects.add_command(unshare)

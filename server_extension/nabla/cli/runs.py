@@ -13,6 +13,7 @@ import click
 from nabla.cli.options import connect, json_option, one, watch_option
 from nabla.cli.output import age, as_json, duration, fields, plain, printed, size, state, table
 from nabla.cli.parameters import ParameterCommand, collect, parameter_options
+from nabla.cli.tags import tag_group
 from nabla.cli.watching import conclude, follow
 from nabla.errors import NotFound
 
@@ -284,3 +285,6 @@ def files(*, run: str, paths: tuple[str, ...], download: Path | None, json: bool
         as_json(found)
     else:
         table(["SIZE", "PATH"], [(size(file["size"]), file["path"]) for file in found])
+
+
+runs.add_command(tag_group("run", lambda client, ref: client.runs.get(ref)))

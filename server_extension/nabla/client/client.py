@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
 from nabla.client.keys import Keys
+from nabla.client.links import Links
 from nabla.client.projects import Projects
 from nabla.client.runs import Runs
+from nabla.client.search import Tags, search
+from nabla.client.shares import Shares
 from nabla.client.snapshots import Snapshots
 from nabla.client.transport import Transport
-from nabla.schema import Health, Instances, Me, NewRun, Run
+from nabla.schema import Found, Health, Instances, Me, NewRun, Run
 from nabla.schema.run import Origin
 
 
@@ -54,6 +57,9 @@ class Client:
         self.runs = Runs(self._transport)
         self.instances = InstanceShelf(self._transport)
         self.snapshots = Snapshots(self._transport)
+        self.shares = Shares(self._transport)
+        self.links = Links(self._transport)
+        self.tags = Tags(self._transport)
 
     def __repr__(self) -> str:
         return f"Client({self.service.place!r})"
@@ -77,6 +83,10 @@ class Client:
     def me(self) -> Me:
         """Return who you are to the service."""
         return self._transport.read(Me, self._transport.ask("GET", "me"))
+
+    def search(self, q: str = "", *, kinds: Sequence[str] = (), tags: Sequence[str] = ()) -> Iterator[Found]:
+        """Yield everything in sight with these words and tags: an exact id, then names, newest first."""
+        return search(self._transport, q, kinds, tags)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service."""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, false, func, or_, select
 
 from nabla.errors import BadInput, NotFound
 from nabla.schema import Document
@@ -43,6 +43,10 @@ class Looked:
     without: str = ""
     """An id that is left out: it was told already."""
 
+    def leaving(self, id: str) -> Looked:
+        """Return the same, without one thing."""
+        return replace(self, without=id)
+
     @property
     def words(self) -> list[str]:
         """The words asked for, each once."""
@@ -61,7 +65,9 @@ class Looked:
             within = or_(c.project.in_(list(self.shared)), c.id.in_(list(self.shared)))
             sight = or_(sight, and_(c.kind.in_(list(self.shared_kinds)), within))
         conditions = [c.kind.in_(list(self.kinds)), sight]
-        conditions += [or_(c.kind != kind, c.team.in_(list(few))) for kind, few in self.only.items()]
+        for kind, few in self.only.items():
+            lent = c.team.not_in(list(self.teams)) if kind in self.shared_kinds else false()
+            conditions.append(or_(c.kind != kind, c.team.in_(list(few)), lent))
         for tag in self.tags:
             same = (tags.c.seq == c.seq, tags.c.kind == c.kind, tags.c.tag == check_text(tag, "tag"))
             conditions.append(exists().where(*same))
