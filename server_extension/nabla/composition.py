@@ -168,7 +168,7 @@ def _audit(nabla: Nabla) -> None:
 def _work(nabla: Nabla, home: Path) -> None:
     """Build what work is made of, and what drives it."""
     from nabla.services.in_place import InPlaceRuns
-    from nabla.services.keys import Keys, end_all
+    from nabla.services.keys import Keys, end_all, end_limited
     from nabla.services.project_steps import ProjectSteps
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
@@ -184,6 +184,7 @@ def _work(nabla: Nabla, home: Path) -> None:
     }
     nabla.keys = Keys(store, teams=nabla.teams, **known)
     nabla.people.at_end.append(end_all)
+    nabla.members.at_loss.append(end_limited)
     nabla.service_accounts.at_end.append(lambda t, account: end_all(t, account.user))
     nabla.teams.at_end.append(lambda t, team: end_all(t, team=team.id))
     nabla.runs = Runs(

@@ -262,3 +262,53 @@ def test_what_has_no_owner_is_listed_and_said_once_in_the_log(
         assert (thing["id"], thing["owner"]) == (waiting["id"], "somebody gone")
     said = [one for one in caplog.messages if waiting["id"] in one and "somebody gone" in one]
     assert len(said) == 1
+
+
+def key_of(client: httpx.Client, **about: Any) -> str:
+    return str(ok(client.post("keys", json={"name": fresh("key"), **about}), 201)["key"])
+
+
+def test_a_key_of_one_project_ends_with_the_team_and_other_keys_only_see_less(
+    door: str, owner: httpx.Client, leaver: httpx.Client, name: str
+) -> None:
+    project = ok(leaver.post("projects", json={"name": "keyed", "team": name}), 201)
+    narrow, wide = key_of(leaver, project=project["id"]), key_of(leaver)
+    with (
+        httpx.Client(base_url=door, headers={"x-api-key": narrow}, timeout=60) as one,
+        httpx.Client(base_url=door, headers={"x-api-key": wide}, timeout=60) as other,
+    ):
+        assert ok(one.get(f"projects/{project['id']}"))["name"] == "keyed"
+        stream = Listener(one, "stream")
+        stream.heard("event: open")
+        ok(owner.delete(f"teams/{name}/members/{user(leaver)}", params={"confirm": "true"}))
+        stream.end()
+        refused(one.get(f"projects/{project['id']}"), 401, "revoked")
+        refused(other.get(f"projects/{project['id']}"), 404)
+        assert ok(other.get("me"))["user"] == user(leaver)
+
+
+def test_a_service_account_works_by_its_key_in_its_team_until_it_is_deleted(
+    door: str, brain: Embedded, owner: httpx.Client, name: str
+) -> None:
+    account = ok(owner.post(f"teams/{name}/service-accounts", json={"name": "ci"}), 201)
+    key = key_of(owner, service_account=account["id"])
+    with httpx.Client(base_url=door, headers={"x-api-key": key}, timeout=60) as ci:
+        me = ok(ci.get("me"))
+        assert (me["user"], list(me["teams"].values()), me["admin"]) == (account["user"], [name], False)
+        run = team_run(ci, name, "print('by the account')")
+        assert final(owner, run)["owner"] == account["user"]
+        refused(ci.post("teams", json={"name": fresh()}), 403)
+        refused(ci.delete(f"teams/{name}/members/{user(owner)}"), 403)
+        stream = Listener(ci, "stream")
+        stream.heard("event: open")
+        ok(owner.delete(f"teams/{name}/service-accounts/ci"), 204)
+        stream.end()
+        refused(ci.get("me"), 401)
+
+
+def test_the_keys_of_a_person_who_is_removed_from_the_hub_let_nobody_in(
+    door: str, api: httpx.Client, leaver: httpx.Client
+) -> None:
+    key = key_of(leaver)
+    ok(api.delete(f"people/{user(leaver)}", params={"confirm": "true"}))
+    refused(httpx.get(f"{door}me", headers={"x-api-key": key}, timeout=60), 401, "revoked")

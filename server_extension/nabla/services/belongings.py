@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nabla.errors import BadInput
 from nabla.policy import ROLES
-from nabla.schema import ApiKey, Belonging, Document, Link, Membership, Project, Run, ServiceAccount, Share
+from nabla.schema import Belonging, Document, Link, Membership, Project, Run, ServiceAccount, Share
 from nabla.states import RunState
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ LISTED = 100
 
 @dataclass(frozen=True)
 class Owned:
-    """One kind of thing that somebody owns in a team, and which of them somebody has to own."""
+    """One kind of thing that somebody in a team has to own, in these states (none: in all)."""
 
     cls: type[Document]
     states: tuple[str, ...] | None = None
     team_of: Callable[[Any], str] = lambda document: str(document.team)
-    counts: Callable[[Any], bool] = lambda _document: True
 
 
 class Belongings:
@@ -39,7 +38,6 @@ class Belongings:
         self.register(Owned(Run, states=active))
         self.register(Owned(Link))
         self.register(Owned(Share, team_of=lambda share: str(share.source)))
-        self.register(Owned(ApiKey, counts=lambda key: key.service_account is not None))
 
     def register(self, owned: Owned) -> None:
         """Let one more kind of thing be listed and handed over."""
@@ -51,7 +49,7 @@ class Belongings:
             one
             for owned in self._kinds.values()
             for one in store.every(owned.cls, teams=None, owner=user, state=owned.states)
-            if owned.team_of(one) == team and owned.counts(one)
+            if owned.team_of(one) == team
         ]
 
     def hand_over(self, store: Transaction, things: Iterable[Document], to: str) -> None:
@@ -67,7 +65,7 @@ class Belongings:
             one
             for owned in self._kinds.values()
             for one in self._in_team(store, owned, team)
-            if one.owner not in inside and owned.counts(one)
+            if one.owner not in inside
         ]
         guests: dict[str, set[str]] = {}
         return [one for one in left if one.owner not in self._guests(store, one.project, guests)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nabla.errors import BadInput, Forbidden, NotFound, TooLarge
 from nabla.ids import check_name, new_id
 from nabla.policy import Actor, check
-from nabla.schema import ApiKey, MadeApiKey, NewApiKey, Page, ServiceAccount, now
+from nabla.schema import ApiKey, MadeApiKey, NewApiKey, Page, Project, ServiceAccount, now
 from nabla.services.access import is_service
 from nabla.services.tokens import limits_of
 from nabla.store import credentials
@@ -137,6 +137,14 @@ def end_all(store: Transaction, owner: str | None = None, team: str | None = Non
     for key in list(store.every(ApiKey, teams=teams, owner=owner)):
         with suppress(NotFound):  # it went with the key that made it
             end(store, key.id)
+
+
+def end_limited(store: Transaction, team: str, owner: str) -> None:
+    """Revoke the keys of a user that open one project of a team which they are no longer in."""
+    for key in list(store.every(ApiKey, teams=None, owner=owner)):
+        with suppress(NotFound):  # the project went, or the key with the one that made it
+            if key.only_project and store.get(Project, key.only_project).team == team:
+                end(store, key.id)
 
 
 def _check_whole(actor: Actor) -> None:
