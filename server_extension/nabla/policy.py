@@ -175,7 +175,7 @@ def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
         verbs, who = EVERYBODY[noun], "who is no admin of the hub"
     if actor.admin and actor.kind != "page" and verb not in verbs and noun in HUB_ADMIN:
         verbs, who = verbs | HUB_ADMIN[noun], "an admin of the hub"
-    if (role is None and not verbs) or not _within(actor.limit, thing, home, verb):
+    if (role is None and not verbs) or not _within(actor.limit, thing, home):
         return unseen
     if noun in PERSONAL and actor.kind == "page" and verb != "run":
         return Decision(False, f"the token of a page may not {verb} a {thing.kind}: open its own page")
@@ -196,7 +196,7 @@ def limit_guards(limit: Limit | None, noun: str, verb: Verb) -> bool:
     return limit is not None and changes and "manage" not in limit.verbs
 
 
-def _within(limit: Limit | None, thing: Owned, home: str | None, verb: Verb) -> bool:
+def _within(limit: Limit | None, thing: Owned, home: str | None) -> bool:
     """Tell whether a key's limits leave `thing` in sight."""
     if limit is None:
         return True
@@ -204,8 +204,7 @@ def _within(limit: Limit | None, thing: Owned, home: str | None, verb: Verb) -> 
         return False
     if limit.project is None:
         return True
-    # Snapshots are a team's: a key of one project may pack one for its runs, and read none.
-    return home == limit.project or (thing.kind == "snapshot" and verb == "run")
+    return home == limit.project
 
 
 def check(actor: Actor, verb: Verb, thing: Owned, asked: str | None = None) -> None:

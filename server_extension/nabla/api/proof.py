@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from nabla.errors import BadInput
@@ -11,7 +10,7 @@ from nabla.services.tokens import looks_like_one
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
-_SCHEME = re.compile(r"(?:bearer|token)\s+(\S+)\s*", re.IGNORECASE)
+SCHEMES = frozenset({"bearer", "token"})
 KEY_HEADER = "X-Api-Key"
 
 
@@ -20,9 +19,10 @@ def shown_key(request: HTTPServerRequest) -> str:
 
     A token of JupyterHub in `x-api-key` is put where the hub's own identity looks for it.
     """
-    match = _SCHEME.fullmatch(request.headers.get("Authorization", ""))
-    if match is not None:
-        return match[1] if looks_like_one(match[1]) else ""
+    scheme, _, text = request.headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() in SCHEMES:
+        text = text.strip()
+        return text if looks_like_one(text) else ""
     text = request.headers.get(KEY_HEADER, "").strip()
     if text and not looks_like_one(text):
         request.headers["Authorization"] = f"token {text}"

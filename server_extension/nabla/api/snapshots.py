@@ -45,11 +45,14 @@ class SnapshotsHandler(NablaHandler):
 
 async def _home(handler: NablaHandler) -> Home:
     """Return whose the snapshot becomes: of the project that it is for, else the caller's own."""
-    ref = handler.get_query_argument("project", None)
+    actor = handler.actor
+    narrow = actor.limit.project if actor.limit is not None else None
+    ref = handler.get_query_argument("project", None) or narrow
     if not ref:
-        return Home(handler.nabla.teams.home(handler.actor))
-    project = await handler.nabla.projects.get(handler.actor, ref)
-    guest = project.team not in handler.actor.roles
+        return Home(handler.nabla.teams.home(actor))
+    project = await handler.nabla.projects.get(actor, ref)
+    # Nor could a key of one project see what others packed for the team.
+    guest = project.team not in actor.roles or narrow is not None
     return Home(project.team, project.id if guest else None)
 
 

@@ -103,6 +103,8 @@ class Projects:
 
     async def default(self, actor: Actor) -> Project:
         """Return the project that work goes to when none is named; made when it is first needed."""
+        if actor.limit is not None and actor.limit.project:
+            return await self.get(actor, actor.limit.project)
         team = await self._team(actor, None)
         found = await self._projects.find(team=team, name=DEFAULT)
         if found is not None:

@@ -17,6 +17,7 @@ from nabla.states import RunState
 if TYPE_CHECKING:
     from nabla.backends.base import Backend
     from nabla.services.projects import ListQuery, Projects
+    from nabla.services.secret_use import SecretUse
     from nabla.services.snapshots import Snapshots
     from nabla.store import Store
     from nabla.store.transaction import Transaction
@@ -33,6 +34,7 @@ class Runs:
         snapshots: Snapshots,
         backend: Backend,
         catalogue: Callable[[], list[Instance]],
+        secret_use: SecretUse,
         put: Callable[[str, str], None],
     ) -> None:
         self._runs = store.collection(Run)
@@ -40,6 +42,7 @@ class Runs:
         self._snapshots = snapshots
         self._backend = backend
         self._catalogue = catalogue
+        self._secret_use = secret_use
         self._put = put
 
     async def create(self, actor: Actor, new: NewRun) -> Run:
@@ -77,7 +80,9 @@ class Runs:
         snapshot = await self._snapshots.stored(old.snapshot)
         spec = old.spec.model_copy(
             update={
-                key: value for key in ("parameters", "instance") if (value := getattr(again, key)) is not None
+                key: value
+                for key in ("parameters", "instance", "env", "secret_files")
+                if (value := getattr(again, key)) is not None
             }
         )
         run = self._row(actor, project, snapshot, spec, name=old.name)
@@ -98,6 +103,8 @@ class Runs:
     async def list(self, actor: Actor, query: ListQuery) -> Page[Run]:
         """Return the runs of the actor's teams, newest first."""
         project = await self._projects.get(actor, query.project) if query.project else None
+        if only := actor.sight.run:
+            return Page[Run](items=[await self.get(actor, only)])
         return await self._runs.list(
             teams=actor.sight.teams,
             shared=actor.sight.projects,
@@ -138,6 +145,7 @@ class Runs:
         path = run.spec.notebook
         raw = await self._snapshots.read(snapshot, path)
         summary = await notebooks.summary(raw, path)
+        await self._secret_use.check(actor, run.team, run.project or "", run.spec, summary.language)
         run.spec.parameters = parameters.check(summary, run.spec.parameters)
         await notebooks.check_kernel(run.spec.kernel or summary.kernel, path)
         run.spec.instance = instances.find(self._catalogue(), run.spec.instance).name

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nabla.errors import NotFound, TooOften, Unauthenticated
@@ -31,7 +32,7 @@ WRONG_EVERY = 1.0
 """Seconds after which it may show one more."""
 ADDRESSES = 10_000
 FLUSH_SECONDS = 60.0
-FOR_A_RUN = SCOPES["read"] | {"run"}
+FOR_A_RUN: frozenset[Verb] = frozenset({"read", "run"})
 
 
 def looks_like_one(text: str) -> bool:
@@ -113,8 +114,7 @@ class Tokens:
             try:
                 speaker = await self._store.read(lambda store: self._speaker(store, text, id))
             except NotFound:
-                gone = "What this key was made for is gone: make a new one."
-                raise self._refuse(address, gone) from None
+                raise Unauthenticated("What this key was made for is gone: make a new one.") from None
             if asked == self._changed:  # else what was read may be old already: the next one reads anew
                 self._known[id] = speaker
         self._use(id, speaker)
@@ -127,17 +127,17 @@ class Tokens:
         if any(is_whole(text, form) for form in FORMS):
             one = self._given.get(credentials.hash_of(text))
         if one is None:
-            raise self._refuse(address, "This key is not valid: copy it again, or make a new one.")
+            raise self._refuse(address)
         if one.kind == credentials.REVOKED:
-            raise self._refuse(address, "This key was revoked: make a new one.")
+            raise Unauthenticated("This key was revoked: make a new one.")
         if one.expires is not None and one.expires <= time.time() * 1000:
-            raise self._refuse(address, "This key has expired: make a new one.")
+            raise Unauthenticated("This key has expired: make a new one.")
         return one.id
 
-    def _refuse(self, address: str, sentence: str) -> Unauthenticated | TooOften:
+    def _refuse(self, address: str) -> Unauthenticated | TooOften:
         wait = self._wrong.count(address)
         if not wait:
-            return Unauthenticated(sentence)
+            return Unauthenticated("This key is not valid: copy it again, or make a new one.")
         return TooOften(f"Too many wrong keys came from this address: wait {wait} s.", seconds=wait)
 
     @staticmethod
@@ -195,7 +195,7 @@ class Tokens:
         def note(store: Transaction) -> None:
             for id, minute in used.items():
                 with suppress(NotFound):  # revoked since
-                    store.touch(ApiKey, id, lambda key, minute=minute: setattr(key, "last_used", minute))
+                    store.touch(ApiKey, id, partial(_note_use, minute))
 
         if used:
             await self._store.call(note)
@@ -236,6 +236,10 @@ class RunAccess:
 def limits_of(scopes: Iterable[str]) -> frozenset[Verb]:
     """Return the verbs that the scopes of a key let through."""
     return frozenset(verb for scope in scopes for verb in SCOPES[scope])
+
+
+def _note_use(minute: datetime, key: ApiKey) -> None:
+    key.last_used = minute
 
 
 def _over(store: Transaction, run: str) -> bool:
