@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nabla.services.links import Links
     from nabla.services.members import Members
     from nabla.services.people import People
+    from nabla.services.project_steps import ProjectSteps
     from nabla.services.projects import Projects
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
@@ -73,6 +74,7 @@ class Parts:
     activities: Activities
     in_place: InPlaceRuns
     run_steps: RunSteps
+    project_steps: ProjectSteps
     outgoing: Outgoing
     secrets: Secrets
     secret_use: SecretUse
@@ -207,7 +209,7 @@ def _work(nabla: Nabla, home: Path) -> None:
         secret_use=nabla.secret_use,
         access=access,
     )
-    project_steps = ProjectSteps(store, nabla.backend, nabla.secrets, put)
+    nabla.project_steps = project_steps = ProjectSteps(store, nabla.backend, nabla.secrets, put)
     nabla.reconciler.register("run", nabla.run_steps.step, nabla.run_steps.unfinished)
     nabla.reconciler.register("project", project_steps.step, project_steps.unfinished)
 
@@ -231,6 +233,12 @@ def _finding(nabla: Nabla) -> None:
         backend=nabla.backend,
     )
     nabla.search = Search(nabla.store)
+    for drop in (
+        nabla.links.drop_of_project,
+        nabla.shares.drop_of_project,
+        nabla.snapshots.drop_of_project,
+    ):
+        nabla.project_steps.takes_along(drop)
 
 
 def _make_backend(nabla: Nabla, home: Path) -> Backend:

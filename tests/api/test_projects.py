@@ -118,7 +118,7 @@ def test_deleting_first_tells_what_would_go_and_then_takes_it(api: httpx.Client)
     project = make(api, "doomed")
     done = final(api, start(api, "1 + 1", project="doomed"))
     told = api.delete("projects/doomed").raise_for_status().json()
-    assert told == {"deleted": False, "contents": {"runs": 1, "active_runs": 0, "snapshots": 0}}
+    assert told == {"deleted": False, "contents": {"runs": 1, "active_runs": 0, "links": 0}}
     assert api.get("projects/doomed").status_code == 200
     assert api.delete("projects/doomed", params={"confirm": "true"}).json()["deleted"] is True
     until(lambda: api.get(f"projects/{project['id']}").status_code == 404, "the project to go")

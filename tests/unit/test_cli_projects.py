@@ -59,7 +59,7 @@ def test_deleting_says_what_goes_and_asks(nabla, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert outcome(["projects", "delete", "asked"]) == 2
     told = capsys.readouterr().err
-    assert "0 runs and 0 snapshots" in told
+    assert "0 runs and 0 links" in told
     assert "--yes" in told
     nabla("projects", "get", "asked")
     terminal = io.StringIO("n\n")

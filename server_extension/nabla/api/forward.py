@@ -20,7 +20,19 @@ from nabla.schema import Problem
 STRANGER = "Nabla-Stranger"
 """The header by which a page's request says that nobody is signed in."""
 PASSED = ("Content-Type", "Last-Event-ID", "Accept", STRANGER)
-RETURNED = ("Content-Type", "Cache-Control", "Content-Disposition", "Content-Security-Policy", "Retry-After")
+RETURNED = (
+    "Content-Type",
+    "Cache-Control",
+    "Content-Disposition",
+    "Content-Security-Policy",
+    "Cross-Origin-Opener-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Referrer-Policy",
+    "Retry-After",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-Robots-Tag",
+)
 
 
 class ForwardHandler(APIHandler):

@@ -199,7 +199,7 @@ def delete(*, project: str, yes: bool, json: bool) -> None:
 
 def _contents(contents: ProjectContents) -> str:
     active = f" ({contents.active_runs} of them active, they are cancelled)" if contents.active_runs else ""
-    return f"{contents.runs} runs{active} and {contents.snapshots} snapshots"
+    return f"{contents.runs} runs{active} and {contents.links} links"
 
 
 projects.add_command(tag_group("project", lambda client, ref: client.projects.get(ref)))

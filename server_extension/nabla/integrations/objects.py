@@ -167,6 +167,10 @@ class Objects:
             archive.seek(end + -member.size % _BLOCK)
         return stored
 
+    def remove_all(self, team: str) -> None:
+        """Remove every content and manifest of a folder of the store."""
+        shutil.rmtree(self.root / team, ignore_errors=True)
+
     def save_manifest(self, team: str, id: str, manifest: Manifest) -> None:
         """Write a snapshot's manifest, whole or not at all."""
         target = self.root / team / "snapshots" / f"{id}.json"

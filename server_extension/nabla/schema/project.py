@@ -53,7 +53,7 @@ class ProjectContents(Model):
 
     runs: int = 0
     active_runs: int = 0
-    snapshots: int = 0
+    links: int = 0
 
 
 class ProjectDeletion(Model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -115,6 +116,19 @@ class Links:
 
         await self._store.call(end)
         await asyncio.to_thread(self._views.remove, link.team, link.id)
+
+    def drop_of_project(self, store: Transaction, project: Project) -> Callable[[], None]:
+        """Remove the links of a project; return what removes their pages."""
+        gone = list(store.every(Link, teams=None, project=project.id))
+        for link in gone:
+            credentials.drop(store, link.id)
+            store.delete(Link, link.id)
+
+        def clean() -> None:
+            for link in gone:
+                self._views.remove(link.team, link.id)
+
+        return clean
 
     async def find(self, token: str) -> Link:
         """Return the link that a token opens; `NotFound` for one that is closed, over or was never made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,30 @@ from nabla.states import RunState
 
 if TYPE_CHECKING:
     from nabla.backends.base import Backend
-    from nabla.store import Store
+    from nabla.services.secrets import Secrets
+    from nabla.store import Store, Transaction
+
+Drop = Callable[["Transaction", Project], Callable[[], None]]
+"""Removes rows of a project that is going; returns what removes their files, once that is certain."""
 
 
 class ProjectSteps:
     """Drives projects."""
 
-    def __init__(self, store: Store, backend: Backend, put: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, store: Store, backend: Backend, secrets: Secrets, put: Callable[[str, str], None]
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
         self._projects = store.collection(Project)
         self._runs = store.collection(Run)
         self._backend = backend
         self._put = put
+        self._drops: list[Drop] = []
+
+    def takes_along(self, drop: Drop) -> None:
+        """Let `drop` remove, in the transaction that removes a project, what belongs to it."""
+        self._drops.append(drop)
 
     async def unfinished(self) -> list[str]:
         """Return the ids of the projects that are being deleted."""
@@ -52,7 +66,14 @@ class ProjectSteps:
                 self._put("run", run.id)
         if page.items:
             return 0.0 if all(RunState(run.state).final for run in page.items) else 0.2
-        await self._projects.delete(id)
+
+        def remove(store: Transaction) -> list[Callable[[], None]]:
+            self._secrets.drop_of_project(store, id)
+            store.delete(Project, id)
+            return [drop(store, project) for drop in self._drops]
+
+        for clean in await self._store.call(remove):
+            await asyncio.to_thread(clean)
         return None
 
 

@@ -10,6 +10,7 @@ from nabla.errors import BadInput, Conflict, Forbidden, NotFound, did_you_mean
 from nabla.ids import check_name, is_id, new_id
 from nabla.policy import Actor, check, decide
 from nabla.schema import (
+    Link,
     NewProject,
     Page,
     Project,
@@ -17,7 +18,6 @@ from nabla.schema import (
     ProjectContents,
     ProjectDeletion,
     Run,
-    Snapshot,
     Team,
     now,
 )
@@ -55,7 +55,7 @@ class Projects:
         self._teams = teams
         self._projects = store.collection(Project)
         self._runs = store.collection(Run)
-        self._snapshots = store.collection(Snapshot)
+        self._links = store.collection(Link)
         self._put = put
 
     async def create(self, actor: Actor, new: NewProject) -> Project:
@@ -158,6 +158,7 @@ class Projects:
         return ProjectContents(
             runs=sum(by_state.values()),
             active_runs=sum(by_state.get(state, 0) for state in ACTIVE),
+            links=await self._links.count(teams=None, project=project.id),
         )
 
     async def delete(self, actor: Actor, ref: str, confirm: bool) -> ProjectDeletion:

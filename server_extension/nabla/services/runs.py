@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nabla.services.projects import ListQuery, Projects
     from nabla.services.secret_use import SecretUse
     from nabla.services.snapshots import Snapshots
-    from nabla.store import Store
+    from nabla.store import Filters, Store
     from nabla.store.transaction import Transaction
 
 
@@ -105,17 +105,20 @@ class Runs:
         project = await self._projects.get(actor, query.project) if query.project else None
         if only := actor.sight.run:
             return Page[Run](items=[await self.get(actor, only)])
-        return await self._runs.list(
-            teams=actor.sight.teams,
-            shared=actor.sight.projects,
-            project=project.id if project else None,
-            state=list(query.states) or None,
-            name=query.name,
-            tag=query.tag,
-            q=query.q,
-            cursor=query.cursor,
-            limit=query.limit,
-        )
+        filters: Filters = {
+            "shared": actor.sight.projects,
+            "project": project.id if project else None,
+            "state": list(query.states) or None,
+            "name": query.name,
+            "tag": query.tag,
+            "q": query.q,
+        }
+        teams = actor.sight.teams
+        page = await self._runs.list(teams=teams, cursor=query.cursor, limit=query.limit, **filters)
+        if project is not None and query.q is None:
+            # An index holds all that this counts; of everything in sight it would be too many.
+            page.total = await self._runs.count(teams=teams, **filters)
+        return page
 
     async def cancel(self, actor: Actor, ref: str) -> Run:
         """Ask a run to stop; one that is final stays as it is."""

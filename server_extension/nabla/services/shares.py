@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nabla.errors import BadInput, Conflict, NotFound
@@ -84,6 +85,13 @@ class Shares:
             store.delete(Share, share)
 
         await self._store.call(remove)
+
+    @staticmethod
+    def drop_of_project(store: Transaction, project: Project) -> Callable[[], None]:
+        """Remove the shares of a project."""
+        for share in list(store.every(Share, teams=None, project=project.id)):
+            store.delete(Share, share.id)
+        return lambda: None
 
     async def _grantee(self, new: NewShare) -> Team:
         """Return the team of a share; one sentence for all that is not there, whatever is missing."""

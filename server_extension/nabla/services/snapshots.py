@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -12,11 +13,11 @@ from nabla.errors import BadInput, Conflict, NotFound, TooLarge
 from nabla.ids import derived_id
 from nabla.integrations.objects import Objects, check_manifest
 from nabla.policy import Actor, check
-from nabla.schema import Manifest, Snapshot, SnapshotOffer
+from nabla.schema import Manifest, Project, Snapshot, SnapshotOffer
 from nabla.schema.snapshot import TOTAL_BYTES
 
 if TYPE_CHECKING:
-    from nabla.store import Store
+    from nabla.store import Store, Transaction
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,12 @@ class Snapshots:
     async def read(self, snapshot: Snapshot, path: str) -> bytes:
         """Return one file of a snapshot."""
         return await asyncio.to_thread(self._objects.read, folder_of(snapshot), snapshot.id, path)
+
+    def drop_of_project(self, store: Transaction, project: Project) -> Callable[[], None]:
+        """Remove what guests packed for a project; return what removes the contents."""
+        for snapshot in list(store.every(Snapshot, teams=None, project=project.id)):
+            store.delete(Snapshot, snapshot.id)
+        return lambda: self._objects.remove_all(Home(project.team, project.id).folder)
 
     def _check_sizes(self, team: str, manifest: Manifest) -> None:
         for file in manifest.files:
