@@ -231,6 +231,7 @@ def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
                 "NABLA_PUBLIC_URL": f"http://{_bracketed(nabla.host)}:{nabla.port}/services/{SERVICE}/",
                 # Only what the service needs of the hub's environment, and glibc's arenas kept few.
                 "MALLOC_ARENA_MAX": "2",
+                "NABLA_TRUSTED_PROXIES": " ".join(c.JupyterHub.get("trusted_downstream_ips", [])),
                 **{key: os.environ[key] for key in _PASSED_ON if key in os.environ},
             },
         }

@@ -65,7 +65,11 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
         front = [(prefix, RedirectHandler, {"url": home_page, "permanent": False})]
         pages = service_pages.handlers(prefix)
         app = application(
-            nabla, base_url=prefix, identity_provider=ServiceIdentity(), extra_handlers=[*front, *pages]
+            nabla,
+            base_url=prefix,
+            identity_provider=ServiceIdentity(),
+            extra_handlers=[*front, *pages],
+            nabla_trusted_proxies=frozenset(os.environ.get("NABLA_TRUSTED_PROXIES", "").split()),
         )
         address = urlsplit(url)
         server = HTTPServer(app, max_body_size=BODY, xheaders=True)

@@ -202,3 +202,15 @@ def test_a_day_that_is_none_is_said_to_be_none(admin: Browser) -> None:
 def test_an_action_that_a_page_has_not_is_refused(ada: Browser) -> None:
     for action in ("__class__", "render_page", "nothing", ""):
         assert do(ada, "keys", action).status_code == 400
+
+
+def test_where_a_change_came_from_is_what_the_proxy_saw(house: House, admin: Browser) -> None:
+    lies = {"X-Real-Ip": "6.6.6.6", "X-Forwarded-For": "6.6.6.6"}
+    key = value_of(do(admin, "keys", "make", name="liar", scope=["run"], days="30").text, "made")
+    made = httpx.post(
+        f"{house.url}{BASE}api/v1/projects", json={"name": "told"}, headers={"x-api-key": key, **lies}
+    )
+    assert made.status_code == 201, made.text
+    asked = {"object": made.json()["id"]}
+    exported = admin.get(BASE + "api/v1/audit/export", params=asked).text.splitlines()
+    assert [json.loads(line)["address"] for line in exported] == ["127.0.0.1"]

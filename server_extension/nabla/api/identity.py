@@ -12,6 +12,9 @@ from nabla.caller import Caller
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
 
+LONGEST = 64
+"""Characters of an address that are kept."""
+
 
 def is_unix_peer(handler: RequestHandler) -> bool:
     """Tell whether the request came over a Unix socket from a process of our own OS user."""
@@ -49,5 +52,15 @@ def local(handler: Any) -> Caller:
 
 
 def address(handler: Any) -> str:
-    """Return where a request comes from, as the proxy in front of us saw it."""
-    return str(handler.request.remote_ip or "")
+    """Return where a request comes from, as the outermost proxy that we trust saw it.
+
+    What a caller says of itself does not count: Tornado believes `X-Real-Ip`, which a proxy passes on as it
+    comes, and every entry of `X-Forwarded-For` but the last was there before our proxy added one.
+    """
+    request = handler.request
+    trusted = handler.settings.get("nabla_trusted_proxies")
+    if trusted is None:  # nothing stands in front of us
+        return str(request.remote_ip or "")
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    unknown = [hop for hop in hops if hop not in trusted]
+    return str((unknown or hops or [""])[-1])[:LONGEST]
