@@ -595,7 +595,7 @@ export interface ProjectChange {
 export interface ProjectContents {
   runs: number;
   active_runs: number;
-  snapshots: number;
+  links: number;
 }
 
 /** Whether a project was deleted, and what went or would go with it. */

@@ -82,6 +82,10 @@ class ViewHandler(NablaHandler):
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
         self.set_header("Cache-Control", "no-store")
 
+    def finish(self, *chunks: Any, **options: Any) -> Any:
+        """Send the page as what its header says it is: Jupyter Server's handlers of an API say JSON."""
+        return super().finish(*chunks, **{"set_content_type": self._headers["Content-Type"]} | options)
+
     def get_login_url(self) -> str:
         """Return where people sign in."""
         return RequestHandler.get_login_url(self)

@@ -143,8 +143,8 @@ export function HomeHeader(props: Props) {
           onSave={description => change({ description })}
         />
         <p className="nabla-Facts">
-          <span>
-            {ours ? (
+          {ours && (
+            <span>
               <button
                 type="button"
                 className="nabla-Link"
@@ -154,10 +154,8 @@ export function HomeHeader(props: Props) {
               >
                 {projects.teamName(project)}
               </button>
-            ) : (
-              projects.teamName(project)
-            )}
-          </span>
+            </span>
+          )}
           <SharingFact project={project} projects={projects} shares={shares} trans={trans} />
           <span>
             {trans.__('made by %1', project.owner)} <Ago time={project.created} trans={trans} />

@@ -66,7 +66,7 @@ function Facts({ run, trans }: { run: Run; trans: TranslationBundle }) {
           {trans.__('files')} <code>{run.snapshot}</code>
         </span>
       )}
-      {run.spec.instance && <span className="nabla-Whole">{run.spec.instance}</span>}
+      {run.spec.instance && <span>{run.spec.instance}</span>}
       {run.peak_memory === null ? null : <Memory bytesUsed={run.peak_memory} trans={trans} />}
     </p>
   );
