@@ -123,6 +123,9 @@ def get(*, run: str, json: bool) -> None:
     _show(found, json)
 
 
+runs.add_command(get, "details")
+
+
 @runs.command()
 @one("run")
 @click.option("--log-output", is_flag=True, help="Show what the cells print.")
