@@ -112,6 +112,8 @@ setup(
         "traitlets>=5.14",
     ],
     extras_require={
+        # Sign-in by SAML 2.0.
+        "saml": ["lxml>=5.3", "signxml>=5"],
         "postgres": ["psycopg[binary]>=3.2"],
         # What the shipped examples train and draw with.
         "examples": ["matplotlib>=3.9", "pandas>=2.2", "scikit-learn>=1.5"],
@@ -124,12 +126,14 @@ setup(
             "looptime>=0.4",
             "mypy>=1.13",
             "playwright>=1.48",
+            "pysaml2>=7.5.5",
             "pytest>=8.3",
             "pytest-asyncio>=1.0",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             "schemathesis>=4.10",
             "setuptools>=77",
+            "signxml>=5",
             "types-PyYAML",
             "types-psutil",
             "wheel",
