@@ -168,7 +168,11 @@ def _hub(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
     c.JupyterHub.cookie_secret_file = str(nabla.folder / "cookie_secret")
     c.JupyterHub.template_paths = [str(package / "templates")]
     # Said, because not all browsers take it for granted: no other site's form or picture carries a cookie.
-    c.JupyterHub.tornado_settings = {"cookie_options": {"samesite": "Lax"}}
+    # The pages of people's servers have the hub's origin: they must not open a page of ours and read it.
+    c.JupyterHub.tornado_settings = {
+        "cookie_options": {"samesite": "Lax"},
+        "headers": {"Cross-Origin-Opener-Policy": "noopener-allow-popups"},
+    }
     c.JupyterHub.logo_file = str(package / "static" / "logo.svg")
     # Ctrl-C stops what people run; a hub that dies takes nothing with it, and finds their servers again.
     c.JupyterHub.cleanup_servers = True
