@@ -130,7 +130,8 @@ def start(
 ) -> dict[str, Any]:
     """Start a run of a notebook with these cells."""
     raw = notebook(*cells, parameters=spec.pop("defaults", None))
-    snapshot = upload(api, {"train.ipynb": raw, **(files or {})})
+    home = {"project": spec["project"]} if spec.get("project") else {}
+    snapshot = upload(api, {"train.ipynb": raw, **(files or {})}, **home)
     answer = api.post("runs", json={"snapshot": snapshot, "notebook": "train.ipynb", **spec})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
