@@ -15,6 +15,7 @@ from nabla.errors import NablaError
 from nabla_hub.accounts import Accounts
 from nabla_hub.authenticator import NablaAuthenticator
 from nabla_hub.identities import dismiss, link, unlink
+from nabla_hub.removal import remove, show_removal
 from nabla_hub.sessions import end_sessions
 from nabla_hub.tries import minutes
 
@@ -240,13 +241,16 @@ class PeoplePage(Page):
         self.require_admin()
         action, name = self.get_body_argument("action"), self.get_body_argument("name", "")
         minutes = 60 * self.sign_in.invitation_hours
-        invitation = ""
+        invitation = note = ""
         try:
+            if action == "remove" and self.get_body_argument("confirm", "") != "true":
+                await show_removal(self, name)
+                return
             if action == "approve":
                 self.accounts.approve(name)
                 self.sign_in.tell(self, name, "approve")
             elif action in {"refuse", "remove"}:
-                await self._remove(name)
+                note = await remove(self, name)
             elif action in {"join", "dismiss", "unlink"}:
                 name = self._identity(action, name)
             elif action == "invite":
@@ -263,7 +267,7 @@ class PeoplePage(Page):
         except NablaError as error:
             await self._show(problem=error.message, status=error.status)
             return
-        await self._show(invitation=invitation, invited=name)
+        await self._show(invitation=invitation, invited=name, note=note)
 
     def _identity(self, action: str, name: str) -> str:
         """Link the account of a claim, forget a claim, or take an account's providers from it."""
@@ -288,29 +292,13 @@ class PeoplePage(Page):
         )
         self.sign_in.tell(self, name, "second-factor-reset")
 
-    async def _remove(self, name: str) -> None:
-        if name in {self.current_user.name, self.sign_in.admin_name}:
-            raise HTTPError(400, "You cannot remove yourself, nor the admin of this machine.")
-        self.accounts.remove(name)
-        self.sign_in.tell(self, name, "remove")
-        user = self.find_user(name)
-        if user is None:
-            return
-        for server, spawner in list(user.spawners.items()):
-            if spawner.active:
-                await user.stop(server)
-            # A start that was under way has failed now; it must not write to a user who is gone.
-            if spawner._spawn_future is not None:
-                await asyncio.wait([spawner._spawn_future])
-        self.sign_in.delete_user(user)
-        self.users.delete(user)
-
     async def _show(
-        self, problem: str = "", invitation: str = "", invited: str = "", status: int = 200
+        self, problem: str = "", invitation: str = "", invited: str = "", status: int = 200, note: str = ""
     ) -> None:
         self.set_status(status)
         await self.show(
             "people.html",
+            note=note,
             people=self.accounts.people(),
             claims=self.accounts.claims(),
             me=self.current_user.name,

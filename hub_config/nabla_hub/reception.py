@@ -15,6 +15,7 @@ from tornado.ioloop import PeriodicCallback
 
 from nabla.errors import NablaError, Unavailable
 from nabla_hub.brain import Brain
+from nabla_hub.departures import Departures
 from nabla_hub.groups import Outbox
 from nabla_hub.identities import Settled, settle
 from nabla_hub.providers import CannotAsk, Person, Provider
@@ -39,6 +40,7 @@ class Reception:
         self.providers = {one.name: one for one in providers}
         brain = Brain(home)
         self.outbox, self.courier = Outbox(brain), Courier(brain)
+        self.departures = Departures(brain)
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def start(self) -> None:
@@ -49,7 +51,7 @@ class Reception:
         """Take to the service what waits for it."""
         if not (self.home / "service.sock").exists():
             return
-        if await self.outbox.deliver():
+        if await self.departures.deliver() and await self.outbox.deliver():
             await self.courier.deliver()
 
     def settle(self, provider: Provider, person: Person) -> Settled:

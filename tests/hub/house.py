@@ -185,12 +185,12 @@ class Browser(httpx.Client):
             data=hidden(page.text) | {"username": name, "password": password},
         )
 
-    def act(self, action: str, name: str = "") -> httpx.Response:
-        """Do something on the admin's page of people."""
+    def act(self, action: str, name: str = "", **more: str) -> httpx.Response:
+        """Do something on the admin's page of people, and confirm it."""
         page = self.get("/hub/people")
-        return self.post(
-            "/hub/people", data={"_xsrf": hidden(page.text)["_xsrf"], "action": action, "name": name}
-        )
+        xsrf = hidden(page.text)["_xsrf"]
+        asked = {"_xsrf": xsrf, "action": action, "name": name, "confirm": "true", **more}
+        return self.post("/hub/people", data=asked)
 
     @property
     def user(self) -> str:

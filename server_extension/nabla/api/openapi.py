@@ -27,6 +27,7 @@ QUERY = {
     "after": ("integer", "The offset, or the number of a line, after which to begin."),
     "follow": ("string", "What to follow, `run:ID@OFFSET`; may be repeated."),
     "all": ("boolean", "Every team there is; for an admin of the hub."),
+    "by": ("string", "The admin of the hub who removes them; only on the Unix socket."),
     "transfer_to": ("string", "Who gets what they own: a member, or a service account of the team."),
     "service_account": ("string", "Id of the service account whose keys are meant."),
     "path": ("string", "The path of the notebook, for messages."),
@@ -38,6 +39,7 @@ QUERY = {
     "outcome": ("string", "Only what was `done`, `denied` or `failed`."),
     "since": ("string", "Only from this time on (ISO 8601; without a zone: UTC)."),
     "until": ("string", "Only up to this time."),
+    "hash": ("string", "The hash that the line `after` had when it was noted."),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from nabla.api.handler import NablaHandler, Rule
@@ -15,7 +16,7 @@ class PersonHandler(NablaHandler):
         "DELETE": Rule(
             "admin",
             Removal,
-            query=("confirm", "transfer_to"),
+            query=("confirm", "transfer_to", "by"),
             summary="Take a person out of every team; without confirm=true only tell what they own.",
         )
     }
@@ -23,7 +24,10 @@ class PersonHandler(NablaHandler):
     async def delete(self, user: str) -> None:
         """Remove the person, or tell what they own and who gets it."""
         confirm, to = bool(self.flag("confirm")), self.get_query_argument("transfer_to", None) or None
-        self.answer(await self.nabla.people.remove(self.actor, user, confirm=confirm, transfer_to=to))
+        # The hub speaks as the home's owner, whichever of its admins it speaks for.
+        by = self.get_query_argument("by", "") if self.actor.kind == "local" else ""
+        actor = replace(self.actor, user=by) if by else self.actor
+        self.answer(await self.nabla.people.remove(actor, user, confirm=confirm, transfer_to=to))
 
 
 class GroupsHandler(NablaHandler):
