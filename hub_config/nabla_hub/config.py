@@ -18,6 +18,7 @@ from traitlets.config import Config, Configurable
 
 from nabla.errors import BadInput
 from nabla.grouping import read_rules
+from nabla_hub import servers
 from nabla_hub.accounts import account_name
 from nabla_hub.processes import free_port
 from nabla_hub.providers import build
@@ -261,6 +262,7 @@ def _servers(c: Config, nabla: NablaHub, ports: dict[str, int], isolated: bool) 
     c.Spawner.start_timeout = nabla.server_start_seconds
     c.Spawner.http_timeout = nabla.server_start_seconds
     c.Spawner.poll_interval = nabla.server_poll_seconds
+    c.Spawner.pre_spawn_hook, c.Spawner.post_stop_hook = servers.told(nabla.home)
     # JupyterHub puts a visitor's token with the first scopes into the page; the server's own has the second.
     c.Spawner.oauth_client_allowed_scopes = PAGE_SCOPES
     c.Spawner.server_token_scopes = ["users:activity!user", "access:servers!server", *PAGE_SCOPES]

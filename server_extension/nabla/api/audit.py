@@ -96,14 +96,15 @@ class CheckHandler(NablaHandler):
         "GET": Rule(
             "admin",
             AuditCheck,
-            query=("after",),
+            query=("after", "hash"),
             summary="Check the chain of the audit log, a part of it at once: go on after `last`.",
         )
     }
 
     async def get(self) -> None:
         """Answer what was found in the lines that follow line `after`."""
-        self.answer(await self.nabla.audit.check(self.whole("after", 0, 0, 1 << 53)))
+        noted = self.get_query_argument("hash", "")
+        self.answer(await self.nabla.audit.check(self.whole("after", 0, 0, 1 << 53), noted))
 
 
 routes = [("audit", AuditHandler), ("audit/export", ExportHandler), ("audit/check", CheckHandler)]

@@ -35,6 +35,7 @@ VERBS = {
     "apiKey": ("nabla.cli.login:api_key", "Save a key."),
     "links": ("nabla.cli.links:links", "Show a notebook as a page to whoever has its address."),
     "search": ("nabla.cli.search:search", "Find anything by its words and tags."),
+    "audit": ("nabla.cli.audit:audit", "Tell who did or tried what, and check that the log is whole."),
     "instances": ("nabla.cli.instances:instances", "List machine shapes, what is free and who waits."),
     "status": ("nabla.cli.service:status", "Tell who serves this home."),
     "openapi": ("nabla.cli.service:openapi", "Print the OpenAPI document of the service."),

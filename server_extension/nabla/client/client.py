@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nabla.client.audit import Audit, Feed
 from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
 from nabla.client.keys import Keys
 from nabla.client.links import Links
@@ -59,6 +60,8 @@ class Client:
         self.snapshots = Snapshots(self._transport)
         self.shares = Shares(self._transport)
         self.links = Links(self._transport)
+        self.audit = Audit(self._transport)
+        self.activity = Feed(self._transport)
         self.tags = Tags(self._transport)
 
     def __repr__(self) -> str:

@@ -128,11 +128,17 @@ class Audit:
             if piece:
                 yield piece
 
-    async def check(self, after: int = 0) -> AuditCheck:
-        """Check the chain after line `after`, a bounded part of it at once; see `AuditCheck`."""
+    async def check(self, after: int = 0, hash: str = "") -> AuditCheck:
+        """Check the chain after line `after`, a bounded part of it at once; see `AuditCheck`.
+
+        `hash` is what line `after` had when somebody noted it: with another one, all before it was changed.
+        """
         if not after:
             await self.denials.flush()
-        answer = AuditCheck(checked=0, last=after, hash="", more=True)
+        answer = AuditCheck(checked=0, last=after, hash=hash, more=True)
+        if hash and after and await self.hash_at(after) not in {hash, None}:
+            answer.problem = f"Line {after} is not the one that was noted: it, or one before it, was changed."
+            return answer
         while answer.more and not answer.problem and answer.checked < CHECKED:
             done = answer.checked
             answer = await self._store.read(partial(_check, after=answer.last))
