@@ -213,10 +213,10 @@ class Accounts:
         """Return ten new recovery codes; the old ones work no more. Raises `NotFound` without a factor."""
         codes, hashes = new_codes()
         with self._change() as book:
-            factor = self._known(book, name).second
-            if factor is None:
+            account = self._known(book, name)
+            if account.second is None:
                 raise NotFound(f'"{name}" has no second factor.')
-            factor.codes = hashes
+            account.second.codes, account.notice = hashes, ""
         return codes
 
     def spend_code(self, name: str, code: str) -> str:

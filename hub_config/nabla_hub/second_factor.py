@@ -46,17 +46,9 @@ def picture(text: str) -> str:
     import segno
 
     out = io.BytesIO()
-    segno.make(text, error="m").save(
-        out,
-        kind="svg",
-        xmldecl=False,
-        svgns=True,
-        scale=5,
-        border=4,
-        dark="#000",
-        light="#fff",
-        title="QR code",
-    )
+    code = segno.make(text, error="m")
+    # Without a size of its own it is drawn whole at whatever size the page gives it.
+    code.save(out, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=4, dark="#000", light="#fff")
     return out.getvalue().decode("utf-8")
 
 
