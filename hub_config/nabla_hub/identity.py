@@ -53,6 +53,10 @@ class ServiceIdentity(JupyterHubIdentityProvider):  # type: ignore[misc]
             )
         return user
 
+    def forget(self) -> None:
+        """Ask the hub anew about everybody: somebody was removed just now."""
+        self.hub_auth.cache.clear()
+
     async def still_in(self, handler: RequestHandler) -> bool:
         """Tell whether the token of an open stream still speaks for the one who opened it."""
         try:

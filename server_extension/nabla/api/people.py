@@ -27,7 +27,10 @@ class PersonHandler(NablaHandler):
         # The hub speaks as the home's owner, whichever of its admins it speaks for.
         by = self.get_query_argument("by", "") if self.actor.kind == "local" else ""
         actor = replace(self.actor, user=by) if by else self.actor
-        self.answer(await self.nabla.people.remove(actor, user, confirm=confirm, transfer_to=to))
+        removal = await self.nabla.people.remove(actor, user, confirm=confirm, transfer_to=to)
+        if confirm and (forget := getattr(self.identity_provider, "forget", None)):
+            forget()
+        self.answer(removal)
 
 
 class GroupsHandler(NablaHandler):
