@@ -51,6 +51,7 @@ class Door(Page):
     def initialize(self, provider: Provider) -> None:
         """Take the provider whose page this is."""
         self.provider = provider
+        self.next = ""
 
     def own_address(self, page: str = "") -> str:
         """Return the public address of a page of this provider, as the provider has to know it."""
@@ -77,7 +78,7 @@ class Door(Page):
         return flow
 
     def end(self) -> Flow:
-        """Return the flow that this answer of the provider's ends, used up.
+        """Return the flow that this answer of the provider's ends, used up; `next` is its from now on.
 
         Raises `Forbidden` for an answer that this browser did not ask for, or asked for too long ago, and for
         the provider's own no.
@@ -93,6 +94,7 @@ class Door(Page):
             )
         if not 0 <= time.time() - flow.began + 1 <= FLOW_SECONDS:
             raise Forbidden("This sign-in took longer than ten minutes: start again.")
+        self.next = flow.next
         if error := self._said("error"):
             raise self._no(error)
         return flow
@@ -171,10 +173,14 @@ class Door(Page):
         next_url: str = "",
         cause: BaseException | None = None,
     ) -> None:
-        """Show the sentence of `problem` and the way back; `name` is who it would have been, if known."""
+        """Show the sentence of `problem` and the way back; `name` is who it would have been, if known.
+
+        `next_url`, or else the flow's, is kept on that way.
+        """
         self.log.warning("sign-in at %s failed: %s", self.provider.name, problem.message, exc_info=cause)
         self.sign_in.reception.refused(self.provider, name, problem, self.sign_in.address(self))
-        again = {"next": next_url} if self._validate_next_url(next_url) else {}
+        wanted = self._validate_next_url(next_url or self.next)
+        again = {"next": wanted} if wanted else {}
         self.set_status(problem.status if problem.status != 401 else 403)
         await self.show(
             "not_signed_in.html",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
 from nabla.errors import BadInput, Forbidden, NablaError, Unauthenticated, Unavailable
-from nabla_hub.arrivals import Door, Flow, challenge
+from nabla_hub.arrivals import Door, challenge
 from nabla_hub.providers import Option, Person, Provider, at_path, group_names, safe
 
 
@@ -240,7 +240,6 @@ class Return(Leave):
 
     async def get(self) -> None:
         """Check the answer and sign in."""
-        flow: Flow | None = None
         try:
             flow = self.end()
             provider = self._asks()
@@ -255,6 +254,6 @@ class Return(Leave):
             if not person.name:
                 raise Forbidden(f"{provider.label} tells no name: ask the admin.")
         except NablaError as problem:
-            await self.refuse(problem, cause=problem.__cause__, next_url=flow.next if flow else "")
+            await self.refuse(problem, cause=problem.__cause__)
             return
         await self.arrive(person, flow.next)

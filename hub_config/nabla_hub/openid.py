@@ -295,12 +295,11 @@ class Return(Leave):
 
     async def get(self) -> None:
         """Check the answer and sign in."""
-        flow: Flow | None = None
         try:
             flow = self.end()
             person = await self._person(flow)
         except NablaError as problem:
-            await self.refuse(problem, cause=problem.__cause__, next_url=flow.next if flow else "")
+            await self.refuse(problem, cause=problem.__cause__)
             return
         await self.arrive(person, flow.next)
 
