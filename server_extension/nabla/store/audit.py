@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, union_all
 
 from nabla.errors import BadInput
 from nabla.schema import AuditCheck, AuditEntry, now
@@ -123,15 +123,22 @@ def find(
                 stop = end if stop is None else (max if newest else min)(stop, end)
     if stop is not None:
         low, high = (stop, high) if newest else (low, stop)
-    rows: list[Row[Any]] = []
-    for path in paths:
-        rows += connection.execute(
-            select(audit)
-            .where(*_walk(path, low, high), *filters.rest(path))
-            .order_by(audit.c.id.desc() if newest else audit.c.id)
-            .limit(limit + 1)
-        ).all()
-    rows.sort(key=lambda row: int(row.id), reverse=newest)
+    order = audit.c.id.desc() if newest else audit.c.id
+    walks = [
+        select(audit.c.id)
+        .where(*_walk(path, low, high), *filters.rest(path))
+        .order_by(order)
+        .limit(limit + 1)
+        for path in paths
+    ]
+    found = select(audit).order_by(order).limit(limit + 1)
+    if len(walks) == 1:
+        found = walks[0].with_only_columns(*audit.c)
+    elif walks:
+        # One short walk along an index for each team, then the nearest lines of all of them.
+        merged = union_all(*(select(walk.subquery().c.id) for walk in walks)).subquery()
+        found = found.where(audit.c.id.in_(select(merged.c.id)))
+    rows = connection.execute(found).all() if walks else []
     after = int(rows[limit - 1].id) if len(rows) > limit else stop
     return [entry_of(row) for row in rows[:limit]], after
 
