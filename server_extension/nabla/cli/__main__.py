@@ -29,6 +29,7 @@ VERBS = {
     "run": ("nabla.cli.run:run", "Run a notebook."),
     "runs": ("nabla.cli.runs:runs", "List, watch, cancel and fetch runs."),
     "projects": ("nabla.cli.projects:projects", "Make, list and change projects."),
+    "teams": ("nabla.cli.teams:teams", "Make, join and lead teams."),
     "keys": ("nabla.cli.keys:keys", "Make, list and revoke API keys."),
     "login": ("nabla.cli.login:login", "Save a service's address and a key for it."),
     "logout": ("nabla.cli.login:logout", "Forget the saved login."),

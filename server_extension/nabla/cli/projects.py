@@ -50,6 +50,7 @@ def _show(project: Project, json: bool) -> None:
 @click.option("--description", default="", help="What it is about.")
 @click.option("--repository", "--repositoryUrl", "repository", default="", help="URL of its git repository.")
 @click.option("--repositoryName", "repository_name", default="", help="Used when no URL is given.")
+@click.option("--team", help="Team that it belongs to (id or name); default: your private one.")
 @tag_options
 @json_option
 def create(
@@ -59,6 +60,7 @@ def create(
     description: str,
     repository: str,
     repository_name: str,
+    team: str | None,
     tag: tuple[str, ...],
     tags: str | None,
     json: bool,
@@ -72,6 +74,7 @@ def create(
             description=description,
             repository=repository or repository_name,
             tags=all_tags(tag, tags),
+            team=team,
         )
     _show(project, json)
 

@@ -16,6 +16,7 @@ from nabla.client.runs import Runs
 from nabla.client.search import Tags, search
 from nabla.client.shares import Shares
 from nabla.client.snapshots import Snapshots
+from nabla.client.teams import Teams
 from nabla.client.transport import Transport
 from nabla.schema import Found, Health, Instances, Me, NewRun, Run
 from nabla.schema.run import Origin
@@ -54,6 +55,7 @@ class Client:
         self.service = service or find(url, api_key, home) or _in_process(home_folder(home))
         self._transport = Transport(self.service, timeout)
         self.keys = Keys(self._transport)
+        self.teams = Teams(self._transport)
         self.projects = Projects(self._transport)
         self.runs = Runs(self._transport)
         self.instances = InstanceShelf(self._transport)
