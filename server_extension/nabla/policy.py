@@ -181,7 +181,8 @@ def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
         return Decision(False, f"the token of a page may not {verb} a {thing.kind}: open its own page")
     if verb not in verbs:
         return Decision(False, f"{who} may not {verb} the {thing.kind} {thing.name!r}")
-    if verb == "manage" and actor.kind == "page" and noun != "project":
+    page = actor.kind == "page"
+    if page and ((verb == "manage" and noun != "project") or (verb != "read" and noun == "team")):
         return Decision(False, "the token of a page may not manage a team: sign in to the hub's own pages")
     if actor.limit is not None and verb not in actor.limit.verbs:
         return Decision(False, f"this key may not {verb}: make one whose scopes allow it")

@@ -99,6 +99,7 @@ def expected(who: Actor, verb: Verb, what: Thing) -> bool:
         and lets(who.limit, verb, what)
         and not (page and what.noun in policy.PERSONAL and verb != "run")
         and not (page and verb == "manage" and what.noun != "project")
+        and not (page and verb != "read" and what.noun == "team")
     )
 
 
