@@ -20,14 +20,14 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     import nbformat
 
-    from nabla.viewer.render import body
-
     raw = sys.stdin.buffer.read()
     try:
         notebook = nbformat.reads(raw.decode(), as_version=4)  # type: ignore[no-untyped-call]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, nbformat.ValidationError):
         sys.stderr.write("It is no notebook that can be read.")
         return 2
+    from nabla.viewer.render import body
+
     sys.stdout.buffer.write(body(notebook).encode(errors="replace"))
     return 0
 
