@@ -29,7 +29,7 @@ class SnapshotsHandler(NablaHandler):
             SnapshotOffer,
             Manifest,
             200,
-            query=("project",),
+            query=("project", "team"),
             summary="Offer a manifest; the answer says what to upload.",
         )
     }
@@ -44,10 +44,13 @@ class SnapshotsHandler(NablaHandler):
 
 
 async def _home(handler: NablaHandler) -> Home:
-    """Return whose the snapshot becomes: of the project that it is for, else the caller's own."""
+    """Return whose the snapshot becomes: of the project or the team that it is for, else the caller's own."""
     actor = handler.actor
     narrow = actor.limit.project if actor.limit is not None else None
     ref = handler.get_query_argument("project", None) or narrow
+    team = handler.get_query_argument("team", None)
+    if not ref and team:
+        return Home((await handler.nabla.teams.get(actor, team)).id)
     if not ref:
         return Home(handler.nabla.teams.home(actor))
     project = await handler.nabla.projects.get(actor, ref)
@@ -65,7 +68,7 @@ class ObjectsHandler(NablaHandler):
             "run",
             "application/json",
             "application/x-tar",
-            query=("project",),
+            query=("project", "team"),
             summary="Upload missing contents as a tar.",
         )
     }
