@@ -85,7 +85,7 @@ class LdapProvider(Provider):
         name = _first(entry, of["name_attribute"])
         email = _first(entry, of["email_attribute"]) if of["trust_email"] else ""
         return Person(
-            subject=_first(entry, of["subject_attribute"]) or entry["dn"].lower(),
+            subject=_id(entry, of["subject_attribute"]) or entry["dn"].lower(),
             name=name,
             groups=self._groups(finder, entry["dn"], name),
             email=email,
@@ -201,6 +201,15 @@ def _first(entry: Mapping[str, Any], attribute: str) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(value or "")
+
+
+def _id(entry: Mapping[str, Any], attribute: str) -> str:
+    """Return an attribute's first value, in hexadecimal digits when it is no text (objectGUID)."""
+    raw = next((values for key, values in entry["raw_attributes"].items() if key == attribute), [])
+    if not raw:
+        return ""
+    value = bytes(raw[0])
+    return value.decode("ascii") if value.isascii() and value.decode("ascii").isprintable() else value.hex()
 
 
 class DirectoryPage(Door):

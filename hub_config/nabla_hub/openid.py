@@ -246,6 +246,13 @@ class GoogleProvider(OpenIdProvider):
         "name_claim": Option(default="email"),
     }
 
+    def _address(self, known: Mapping[str, Any]) -> str:
+        """Return an address that Google runs itself: others stay "verified" after somebody left a company."""
+        email = super()._address(known)
+        domain = email.rpartition("@")[2].lower()
+        own = domain in {"gmail.com", "googlemail.com"} or domain == str(known.get("hd", "")).lower()
+        return email if own else ""
+
 
 class GitLabProvider(OpenIdProvider):
     """GitLab, gitlab.com or one's own: its groups are told as `groups_direct`."""
