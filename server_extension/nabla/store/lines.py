@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from nabla.caller import Caller
@@ -99,14 +100,16 @@ def kept(fields: Fields) -> Fields:
 
 def shown(text: str, most: int = STRING) -> str:
     """Return a text as the log keeps it: without keys, tokens and what no database holds, cut at `most`."""
-    text = _SHOWN_ONCE.sub(r"\1…", text[: most * 4])
-    text = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if "nb" in text:
+        text = _SHOWN_ONCE.sub(r"\1…", text[: most * 4])
+    if not text.isascii() or "\0" in text:
+        text = text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _kept(name: str, value: Any, most: int, deep: int) -> Any:
     if isinstance(value, str):
-        return HIDDEN if value and _HIDE.search(name) else shown(value, most)
+        return HIDDEN if value and _hides(name) else shown(value, most)
     if isinstance(value, dict | list) and value and deep == 0:
         return f"({len(value)} entries)"
     if isinstance(value, dict):
@@ -115,6 +118,11 @@ def _kept(name: str, value: Any, most: int, deep: int) -> Any:
     if isinstance(value, list):
         return [_kept(name, inner, most, deep - 1) for inner in value[:ITEMS]]
     return value
+
+
+@lru_cache(1000)
+def _hides(name: str) -> bool:
+    return _HIDE.search(name) is not None
 
 
 def _telling(fields: Fields) -> Fields:
