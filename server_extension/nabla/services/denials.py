@@ -100,4 +100,7 @@ class Denials:
             await self._store.call(write)
         except NablaError as error:
             log.warning("%d denied attempts are not in the audit log yet: %s", len(ready), error.message)
-            self._waiting = ready | self._waiting
+            for key, one in ready.items():
+                if (newer := self._waiting.get(key)) is not None:
+                    one.line = replace(one.line, count=one.line.count + newer.line.count)
+            self._waiting |= ready
