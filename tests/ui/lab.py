@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -39,11 +40,12 @@ def nabla(page: Page | Locator, name: str) -> Locator:
 
 
 class Lab:
-    """One person's JupyterLab on a house."""
+    """One person's JupyterLab on a house: the admin's unless `name` says whose."""
 
-    def __init__(self, page: Page, house: House) -> None:
+    def __init__(self, page: Page, house: House, name: str = "") -> None:
         self.page = page
         self.house = house
+        self.name = name or house.owner
         self.complaints: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -55,7 +57,7 @@ class Lab:
             self.page.get_by_role("button", name=re.compile("Open Nabla")).click()
         else:
             self.page.goto(f"{self.house.url}/hub/login?next=/hub/spawn")
-            self.page.locator("input[name=username]").fill(self.house.owner)
+            self.page.locator("input[name=username]").fill(self.name)
             self.page.locator("input[name=password]").fill(PASSWORD)
             self.page.locator("input[type=submit], button[type=submit]").first.click()
         return self.ready()
@@ -69,8 +71,11 @@ class Lab:
     def sidebar(self) -> Locator:
         """Open the ∇ side bar and return it."""
         bar = nabla(self.page, "sidebar")
-        if not bar.is_visible():
-            self.page.locator('.lm-TabBar-tab[data-id="nabla-sidebar"]').click()
+        tab = self.page.locator('.lm-TabBar-tab[data-id="nabla-sidebar"]')
+        tab.wait_for()
+        # A page that was loaded anew may have it open already: a press would close it.
+        if "lm-mod-current" not in (tab.get_attribute("class") or ""):
+            tab.click()
         bar.wait_for()
         return bar
 
@@ -81,6 +86,21 @@ class Lab:
         nabla(bar, "new-project-name").fill(name)
         nabla(bar, "new-project-create").click()
         expect(nabla(bar, "project-switcher")).to_contain_text(name, timeout=PATIENCE)
+
+    def choose_project(self, name: str) -> Locator:
+        """Choose a project in the side bar by typing its name, and return its page."""
+        bar = self.sidebar()
+        nabla(bar, "project-switcher").click()
+        nabla(bar, "project-search").fill(name)
+        nabla(bar, "project-option").filter(has_text=name).first.wait_for()
+        nabla(bar, "project-search").press("Enter")
+        return self.shown("project-home")
+
+    def search(self, text: str) -> Locator:
+        """Type into the side bar's search box and return the box."""
+        box = nabla(self.sidebar(), "search")
+        box.fill(text)
+        return box
 
     def open_notebook(self, path: str) -> None:
         """Open a notebook by its address."""
@@ -127,18 +147,28 @@ class Lab:
 
     @property
     def files(self) -> Path:
-        """Return the folder of the admin's files."""
-        return self.house.home / "users" / self.house.owner
+        """Return the folder of the person's files."""
+        return self.house.home / "users" / self.name
 
 
 @contextmanager
-def visit(browser: Browser, house: House, size: tuple[int, int] = (1400, 900)) -> Iterator[Lab]:
-    """Open a browser window of its own."""
+def visit(
+    browser: Browser, house: House, size: tuple[int, int] = (1400, 900), name: str = ""
+) -> Iterator[Lab]:
+    """Open a browser window of its own, of the admin or of who is called `name`."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]})
     try:
-        yield Lab(context.new_page(), house)
+        yield Lab(context.new_page(), house, name)
     finally:
         context.close()
+
+
+def sign_up(house: House, name: str) -> None:
+    """Make an account for `name` by an invitation of the admin's."""
+    page = house.admin().act("invite")
+    link = re.search(r'http://[^"<\s]*signup[^"<\s]*', page.text)
+    assert link, page.text
+    house.browser().form(html.unescape(link[0]), username=name, password=PASSWORD)
 
 
 def write_notebook(house: House, path: str, *cells: str) -> None:

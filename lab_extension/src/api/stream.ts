@@ -101,7 +101,10 @@ export class PageStream implements IDisposable {
     Signal.clearData(this);
   }
 
-  private readonly _visibility = (): void => this._reopen();
+  private readonly _visibility = (): void => {
+    this._missed = true;
+    this._reopen();
+  };
 
   private _reopen(): void {
     this._abort?.abort();
@@ -124,6 +127,10 @@ export class PageStream implements IDisposable {
         wait = FIRST_WAIT;
         this._setConnected(true);
         this._resumed.emit();
+        if (this._missed) {
+          this._missed = false;
+          this._tellAccess();
+        }
         if (response.body) {
           for await (const { event, data } of readEvents(response.body)) {
             this._receive(event, data);
@@ -135,6 +142,7 @@ export class PageStream implements IDisposable {
         }
         this._setConnected(false);
       }
+      this._missed = true;
       await new Promise(done => setTimeout(done, wait * (0.75 + Math.random() / 2)));
       wait = Math.min(2 * wait, LONGEST_WAIT);
     }
@@ -158,6 +166,7 @@ export class PageStream implements IDisposable {
       }
     } else if (event === 'resync') {
       this._resumed.emit();
+      this._tellAccess();
     } else if (event === 'run') {
       const message = parsed(data);
       if (!message) {
@@ -197,6 +206,8 @@ export class PageStream implements IDisposable {
   private _abort: AbortController | null = null;
   private _timer = 0;
   private _access: number | undefined;
+  /** Whether changes may have passed unheard: the stream was lost, or the page hidden. */
+  private _missed = false;
 }
 
 /** A line of a run's log; null for one that makes no sense: whatever ran there may have written it. */

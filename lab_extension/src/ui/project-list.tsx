@@ -142,17 +142,19 @@ export function ProjectList(props: Props) {
   );
 }
 
-/** The rows for what is typed: asked of the service in a moment, all that is known before. */
+/** The rows for what is typed: of what is known at once, of all that the service finds in a moment. */
 function useRows(projects: ProjectsModel, wanted: string, withTeams: boolean): readonly Row[] {
-  const [answer, setAnswer] = useState<readonly Project[] | null>(null);
+  const [answer, setAnswer] = useState({ text: '', items: [] as readonly Project[] });
   useEffect(() => {
     if (!wanted) {
       return;
     }
     let asked = true;
     const timer = setTimeout(() => {
-      const show = (items: readonly Project[]): void => (asked ? setAnswer(items) : undefined);
-      projects.search(wanted).then(show, () => show([]));
+      projects.search(wanted).then(
+        items => asked && setAnswer({ text: wanted, items }),
+        () => undefined
+      );
     }, 150);
     return () => {
       asked = false;
@@ -161,8 +163,15 @@ function useRows(projects: ProjectsModel, wanted: string, withTeams: boolean): r
   }, [wanted, projects]);
   const { items, me } = projects;
   return useMemo(() => {
-    if (wanted && answer) {
-      return rowsOf(found(answer, wanted, me, withTeams), false);
+    if (wanted) {
+      const word = wanted.toLowerCase();
+      const known = items.filter(
+        ({ name, id }) => name.toLowerCase().includes(word) || id === wanted
+      );
+      return rowsOf(
+        found(answer.text === wanted ? answer.items : known, wanted, me, withTeams),
+        false
+      );
     }
     const groups = groupProjects(items, me);
     return rowsOf(withTeams ? groups : groups.filter(group => group.projects.length), true);

@@ -24,11 +24,11 @@ interface EditProps extends Props {
 }
 
 function whatGoes(contents: ProjectContents, trans: TranslationBundle): string {
-  const { runs, active_runs, snapshots } = contents;
+  const { runs, active_runs, links } = contents;
   const parts = [
     runs ? trans._n('%1 run with its files', '%1 runs with their files', runs) : '',
     active_runs ? trans._n('%1 of them active', '%1 of them active', active_runs) : '',
-    snapshots ? trans._n('%1 snapshot', '%1 snapshots', snapshots) : ''
+    links ? trans._n('%1 link to a notebook', '%1 links to notebooks', links) : ''
   ].filter(Boolean);
   return parts.length
     ? trans.__('Delete the project? With it go %1.', parts.join(', '))
