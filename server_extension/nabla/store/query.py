@@ -6,19 +6,33 @@ import base64
 import binascii
 import itertools
 import struct
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    String,
+    column,
+    func,
+    or_,
+    select,
+    true,
+    union,
+    values,
+)
 
 from nabla.errors import BadInput
 from nabla.store.tables import documents, milliseconds, search, tags
 from nabla.store.words import matching, words_of
 
 LIMIT = 1000
-BRANCHES = 64
+BRANCHES = 8
+"""Walks that are written out one by one; more of one shape are one walk for each row of a small table."""
+MOST_PATHS = 10_000
 _VERSION = 1
 
 
@@ -121,8 +135,9 @@ class Query:
     def page(self, cursor: str | None, limit: int, *, newest: bool) -> Select[int, str]:
         """Return the statement for `limit + 1` rows (seq, document) that follow `cursor`."""
         start = check_page(cursor, limit)
-        walks = [self._walk(path, start, limit, newest=newest) for path in self._paths()]
-        if len(walks) == 1:
+        paths = self._paths()
+        walks = self._walks(paths, start, limit, newest=newest)
+        if len(walks) == 1 and len(paths) == 1:
             return walks[0].with_only_columns(documents.c.seq, documents.c.document)
         # One short walk along an index for each team and state, then the nearest rows of all of them, once.
         merged = union(*(select(walk.subquery().c.seq) for walk in walks)).subquery()
@@ -165,9 +180,48 @@ class Query:
             {name: value for part in parts for name, value in part.items()}
             for parts in itertools.product(*choices)
         ]
-        return paths if len(paths) <= BRANCHES else [kind]
+        return paths if len(paths) <= MOST_PATHS else [kind]
 
-    def _walk(self, path: dict[str, str], start: int | None, limit: int, *, newest: bool) -> Select[int]:
+    def _walks(
+        self, paths: list[dict[str, str]], start: int | None, limit: int, *, newest: bool
+    ) -> list[Select[int]]:
+        """Return the walks along all paths: few as they are, many of one shape together."""
+        shapes: dict[tuple[str, ...], list[dict[str, str]]] = {}
+        for path in paths:
+            shapes.setdefault(tuple(path), []).append(path)
+        walks: list[Select[int]] = []
+        for number, (names, alike) in enumerate(shapes.items()):
+            if len(alike) <= BRANCHES:
+                walks += [self._walk(path, start, limit, newest=newest) for path in alike]
+            else:
+                walks.append(self._walk_each(number, names, alike, start, limit, newest=newest))
+        return walks
+
+    def _walk_each(
+        self,
+        number: int,
+        names: tuple[str, ...],
+        paths: list[dict[str, str]],
+        start: int | None,
+        limit: int,
+        *,
+        newest: bool,
+    ) -> Select[int]:
+        """Return one statement that makes a short walk for each of many paths of one shape."""
+        columns = [column(name, String) for name in names]
+        rows = [tuple(path[name] for name in names) for path in paths]
+        each = values(*columns, name=f"each_{number}").data(rows).cte(f"paths_{number}")
+        walk = self._walk({name: each.c[name] for name in names}, start, limit, newest=newest).correlate(each)
+        if self.dialect == "postgresql":
+            found = walk.lateral()
+            return select(found.c.seq).select_from(each.join(found, true()))
+        # SQLite has no LATERAL, and looks up each number that a dependent subquery gives instead.
+        nearest = documents.alias(f"nearest_{number}")
+        return select(nearest.c.seq).select_from(each.join(nearest, nearest.c.seq.in_(walk)))
+
+    def _walk(
+        self, path: Mapping[str, str | ColumnElement[str]], start: int | None, limit: int, *, newest: bool
+    ) -> Select[int]:
         seq: ColumnElement[int] = documents.c.seq
         if self.filters.get("q") is not None:
             seq = search.c.rowid
@@ -187,10 +241,12 @@ class Query:
             source = source.join(tags, tags.c.seq == documents.c.seq)
         return source
 
-    def _conditions(self, path: dict[str, str], indexed: Container[str] | None) -> list[ColumnElement[bool]]:
+    def _conditions(
+        self, path: Mapping[str, str | ColumnElement[str]], indexed: Container[str] | None
+    ) -> list[ColumnElement[bool]]:
         """Return all conditions; `path` replaces what it names, `indexed` (None: all) may choose an index."""
 
-        def column(name: str) -> ColumnElement[str]:
+        def checked(name: str) -> ColumnElement[str]:
             direct = indexed is None or name in indexed
             # The concatenation keeps SQLite, which has no statistics, from walking another index.
             return documents.c[name] if direct else documents.c[name].concat("")
@@ -198,16 +254,16 @@ class Query:
         conditions: list[ColumnElement[bool]] = [documents.c[name] == value for name, value in path.items()]
         given = self.filters
         if "kind" not in path:
-            conditions.append(column("kind") == self.kind)
+            conditions.append(checked("kind") == self.kind)
         for name in ("project", "owner", "name"):
             value = given.get(name)
             if isinstance(value, str) and name not in path:
-                conditions.append(column(name) == value)
+                conditions.append(checked(name) == value)
         if self.teams is not None and "team" not in path:
-            seen = column("team").in_(list(self.teams))
-            conditions.append(or_(seen, column(self._home).in_(self.shared)) if self.shared else seen)
+            seen = checked("team").in_(list(self.teams))
+            conditions.append(or_(seen, checked(self._home).in_(self.shared)) if self.shared else seen)
         if self.states is not None and "state" not in path:
-            conditions.append(column("state").in_(self.states))
+            conditions.append(checked("state").in_(self.states))
         if given.get("archived") is not None:
             conditions.append(documents.c.archived.is_(bool(given.get("archived"))))
         if (due := given.get("due_before")) is not None:
