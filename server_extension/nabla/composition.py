@@ -129,10 +129,11 @@ def _people(nabla: Nabla) -> None:
     nabla.belongings = belongings = Belongings()
     nabla.members = Members(store, teams, belongings)
     nabla.people = People(store, teams, nabla.members)
-    nabla.groups = Groups(store, nabla.members, belongings, read_rules(nabla.group_rules))
+    nabla.groups = Groups(store, nabla.members, read_rules(nabla.group_rules))
     nabla.invitations = Invitations(store, teams)
     nabla.service_accounts = ServiceAccounts(store, teams, belongings)
     nabla.tokens = Tokens(store, teams)
+    nabla.reconciler.register("belongings", nabla.members.look, nabla.members.to_look_at)
     nabla.changes = Changes(nabla.store)
 
 

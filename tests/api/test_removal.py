@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from nabla.app import Nabla
 from nabla.embedded import Embedded
 
 from .conftest import final, notebook, until, upload
@@ -312,3 +314,27 @@ def test_the_keys_of_a_person_who_is_removed_from_the_hub_let_nobody_in(
     key = key_of(leaver)
     ok(api.delete(f"people/{user(leaver)}", params={"confirm": "true"}))
     refused(httpx.get(f"{door}me", headers={"x-api-key": key}, timeout=60), 401, "revoked")
+
+
+def test_a_service_that_starts_says_what_has_no_owner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from nabla.schema import Link, NewTeam
+
+    async def leave(nabla: Nabla) -> None:
+        ana = await nabla.teams.actor("ana", "token", admin=False)
+        team = await nabla.teams.create(ana, NewTeam(name="lab"))
+        link = Link(id="ln0123456789abc", team=team.id, owner="gone", name="plot", path="plot.ipynb")
+        await nabla.store.collection(Link).add(link)
+
+    first = Embedded(tmp_path, "the tests", drive=False)
+    first.start()
+    first.call(leave(first.nabla))
+    first.stop()
+    second = Embedded(tmp_path, "the tests")
+    second.start()
+    try:
+        wanted = "The link ln0123456789abc in the team lab belongs to gone"
+        until(lambda: any(wanted in said for said in caplog.messages), "the warning")
+    finally:
+        second.stop()

@@ -70,6 +70,14 @@ class Belongings:
         guests: dict[str, set[str]] = {}
         return [one for one in left if one.owner not in self._guests(store, one.project, guests)]
 
+    def teams(self, store: Transaction) -> set[str]:
+        """Return the ids of all teams in which somebody has to own something."""
+        return {
+            owned.team_of(one)
+            for owned in self._kinds.values()
+            for one in store.every(owned.cls, teams=None, state=owned.states)
+        }
+
     def warn(self, things: Iterable[Document], team: str) -> None:
         """Say once in the log what has no owner any more."""
         for one in things:

@@ -11,7 +11,6 @@ from nabla.grouping import Place, places
 from nabla.ids import is_id
 from nabla.schema import GroupRule, Membership, Team
 from nabla.services.access import make_private, membership, named_id, private_id
-from nabla.services.belongings import Belongings
 from nabla.services.members import Members, member
 from nabla.services.teams import DELETED
 
@@ -24,12 +23,9 @@ log = logging.getLogger(__name__)
 class Groups:
     """Keeps the memberships with the source `group` as the rules say."""
 
-    def __init__(
-        self, store: Store, members: Members, belongings: Belongings, rules: Sequence[GroupRule]
-    ) -> None:
+    def __init__(self, store: Store, members: Members, rules: Sequence[GroupRule]) -> None:
         self._store = store
         self._members = members
-        self._belongings = belongings
         self._rules = rules
         self._unknown: set[str] = set()
 
@@ -61,8 +57,7 @@ class Groups:
         before = await self._store.read(lambda t: _by_group(t, user))
         after = await self._store.call(apply)
         for team in before - {one.team for one in after}:
-            left = await self._store.read(partial(self._belongings.ownerless, team=team))
-            self._belongings.warn(left, team)
+            await self._members.look(team)
         return after
 
     def _enter(self, store: Transaction, id: str, user: str, place: Place) -> Membership | None:

@@ -10,6 +10,7 @@ from nabla.ids import derived_id
 from nabla.policy import Actor, check
 from nabla.schema import (
     Belonging,
+    Document,
     Invitation,
     Membership,
     MembershipChange,
@@ -131,6 +132,19 @@ class Members:
         things = await self._store.read(lambda t: self._belongings.ownerless(t, team.id))
         self._belongings.warn(things, team.name)
         return shown(things, team.name)
+
+    async def look(self, team: str) -> None:
+        """Say once in the log what has no owner in a team: a step of the reconciler, at each start."""
+
+        def read(store: Transaction) -> tuple[str, Sequence[Document]]:
+            return store.get(Team, team).name, self._belongings.ownerless(store, team)
+
+        name, things = await self._store.read(read)
+        self._belongings.warn(things, name)
+
+    async def to_look_at(self) -> Sequence[str]:
+        """Return the teams in which something could have no owner."""
+        return await self._store.read(lambda t: sorted(self._belongings.teams(t)))
 
 
 def member(store: Transaction, team: str, user: str) -> Membership | None:
