@@ -205,10 +205,10 @@ def _first(entry: Mapping[str, Any], attribute: str) -> str:
 
 def _id(entry: Mapping[str, Any], attribute: str) -> str:
     """Return an attribute's first value, in hexadecimal digits when it is no text (objectGUID)."""
-    raw = next((values for key, values in entry["raw_attributes"].items() if key == attribute), [])
+    raw: list[bytes] = entry["raw_attributes"].get(attribute) or []
     if not raw:
         return ""
-    value = bytes(raw[0])
+    value = raw[0]
     return value.decode("ascii") if value.isascii() and value.decode("ascii").isprintable() else value.hex()
 
 

@@ -251,3 +251,15 @@ def test_an_older_file_of_accounts_is_read(tmp_path):
     accounts = Accounts(file)
     assert account(accounts, "ada").identities == []
     assert accounts.claims() == {}
+
+
+def test_ten_thousand_accounts_are_looked_up_without_reading_them_again(accounts):
+    with accounts.change() as book:
+        for number in range(10_000):
+            name = f"p{number}"
+            book.accounts[name] = Account(name, identities=[key_of("office", name)], contact=f"{name}@x.org")
+    assert accounts.get("p1") is accounts.get("p1")
+    other = Accounts(accounts.path)
+    assert other.get("p1")
+    accounts.remove("p1")
+    assert account(other, "p1").state == "removed"
