@@ -111,6 +111,7 @@ def test_only_the_hub_or_its_admin_says_who_is_in_which_group(person: Person) ->
     refused(person("root@page").put("people/eve/groups", json={"groups": []}), 403)
     assert ok(root.put(f"people/{user(eve)}/groups", json={"groups": []})) == {"items": []}
     refused(root.put("people/eve/groups", json={"groups": ["a" * 1001]}), 400)
+    refused(root.put("people/service:bot@lab/groups", json={"groups": []}), 400, "service account")
 
 
 def test_a_wrong_rule_stops_the_start(tmp_path: Path) -> None:

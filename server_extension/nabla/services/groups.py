@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nabla.errors import BadInput
 from nabla.grouping import Place, places
 from nabla.ids import is_id
 from nabla.schema import GroupRule, Membership, Team
-from nabla.services.access import make_private, membership, named_id, private_id
+from nabla.services.access import is_service, make_private, membership, named_id, private_id
 from nabla.services.members import Members, member
 from nabla.services.teams import DELETED
 
@@ -35,6 +36,8 @@ class Groups:
         A membership that came by hand or by invitation stays as it is; a team that does not exist is made
         only by a rule with `create`. The identity provider has the last word: it may take the last owner.
         """
+        if is_service(user):
+            raise BadInput("A service account has no groups of an identity provider.", field="user")
         wanted = {named_id(place.team): place for place in places(self._rules, groups).values()}
 
         def apply(store: Transaction) -> list[Membership]:

@@ -10,6 +10,7 @@ from nabla.ids import is_id
 from nabla.policy import Actor, ActorKind, check
 from nabla.schema import (
     Invitation,
+    Link,
     Membership,
     NewTeam,
     Page,
@@ -146,7 +147,7 @@ class Teams:
         def end(store: Transaction) -> None:
             if held := store.count(Project, teams=[team.id]):
                 raise Conflict(f"The team {team.name!r} holds {held} projects: delete those first.")
-            for cls in (Membership, Invitation, ServiceAccount, Share):
+            for cls in (Membership, Invitation, ServiceAccount, Share, Link):
                 for one in list(store.every(cls, teams=[team.id])):
                     store.delete(cls, one.id)
                     credentials.drop(store, one.id)
@@ -166,7 +167,6 @@ class Teams:
 
             self._names |= await self._store.read(read)
         return {id: self._names[id] for id in actor.roles}
-
 
     async def lenders(self, actor: Actor) -> dict[str, str]:
         """Return the name by id of every other team of which a project is shared with the actor."""
