@@ -80,6 +80,7 @@ class ExportHandler(NablaHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_attachment_header("audit.jsonl")
         try:
+            await self.flush()  # an answer that ends without a line would be called JSON
             async for piece in pieces:
                 if not await self.still_in():
                     return
