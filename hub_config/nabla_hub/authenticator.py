@@ -17,7 +17,7 @@ from traitlets import Bool, Enum, Float, List, Unicode, default
 
 from nabla.errors import Forbidden, NablaError, TooOften
 from nabla_hub import half_signed, record
-from nabla_hub.accounts import NAME, Account, Accounts
+from nabla_hub.accounts import NAME, Account, Accounts, Link
 from nabla_hub.providers import build
 from nabla_hub.reception import Reception
 from nabla_hub.sessions import Arrived
@@ -152,19 +152,25 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
         return name
 
     async def _by_link(self, handler: RequestHandler, token: str) -> str:
-        address = self.address(handler)
-        if self.links.wait("", address) > 0:
-            raise HTTPError(429, "Too many links that do not work: try again later.")
-        self.links.failed("", address)
-        link = self.accounts.link(token)
+        link = self.look(handler, token)
         try:
             account = await asyncio.to_thread(self.accounts.use_link, token)
         except NablaError as error:
             raise HTTPError(error.status, error.message) from None
-        self.links.succeeded("", address)
         # A start's own link is read by who can read the accounts: it lets in also when the phone is lost.
         self._more_steps(handler, account, proven=link is not None and not link.by)
         return account.name
+
+    def look(self, handler: RequestHandler, token: str) -> Link | None:
+        """Return the link of this secret, not used up, or None; raises 429 where too many were none."""
+        address = self.address(handler)
+        wait = self.links.wait("", address)
+        if wait > 0:
+            raise HTTPError(429, f"Too many links that do not work: try again in {minutes(wait)}.")
+        link = self.accounts.link(token)
+        if link is None and token:
+            self.links.failed("", address)
+        return link
 
     async def _by_password(self, handler: RequestHandler, username: str, password: str) -> str | None:
         if not self.local_accounts:

@@ -85,7 +85,7 @@ class LinkPage(Page):
     async def get(self) -> None:
         """Show the button."""
         token = self.get_argument("token", "")
-        link = self.accounts.link(token)
+        link = self.sign_in.look(self, token)
         if link is not None and not link.name:
             self.redirect(url_concat(f"{self.hub.base_url}signup", {"token": token}))
             return
@@ -103,7 +103,7 @@ class LinkPage(Page):
             self.get_body_argument("token", ""),
             self.get_body_argument("password", "", strip=False),
         )
-        link = self.accounts.link(token)
+        link = self.sign_in.look(self, token)
         account = self.accounts.get(link.name) if link else None
         if account and account.second and password:
             raise HTTPError(
@@ -211,7 +211,7 @@ class SignUpPage(Page):
 
     async def _show(self, problem: str = "", wanted: str = "", done: bool = False, status: int = 200) -> None:
         invitation = self.get_argument("token", "")
-        link = self.accounts.link(invitation) if invitation else None
+        link = self.sign_in.look(self, invitation) if invitation else None
         if invitation and (link is None or link.name) and not problem:
             problem, invitation = "This invitation was used already, or it is too old.", ""
         self.set_status(status)

@@ -9,17 +9,29 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from nabla.errors import BadInput, Forbidden, Unavailable
 from nabla_hub.saml_metadata import IdentityProvider
-from nabla_hub.saml_xml import DS, SAML, SAMLP, Element, Unsigned, parsed, refuse_unless, signed_part, text_of
+from nabla_hub.saml_xml import (
+    DS,
+    SAML,
+    SAMLP,
+    Element,
+    Unsigned,
+    instant,
+    parsed,
+    refuse_unless,
+    signed_part,
+    text_of,
+    value_of,
+)
 
 MOST_BYTES = 256 * 1024
 MOST_VALUES = 2000
+LONGEST_NAME = 1000
 BEARER = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
@@ -133,7 +145,8 @@ def _believed(
     until = _check_conditions(signed, expected, now)
     name_id = signed.find(f"{{{SAML}}}Subject/{{{SAML}}}NameID")
     refuse_unless(
-        0 < len(text_of(name_id)) <= 1000, f"The answer of {expected.label} does not say who you are."
+        0 < len(value_of(name_id).strip()) == len(value_of(name_id)) <= LONGEST_NAME,
+        f"The answer of {expected.label} does not say who you are.",
     )
     answers, late = _check_confirmation(signed, expected, now)
     refuse_unless(
@@ -150,7 +163,7 @@ def _believed(
     return Assertion(
         signed.get("ID", ""),
         issuer,
-        text_of(name_id),
+        value_of(name_id),
         name_id.get("Format", ""),
         answers,
         max(until, late) + expected.skew,
@@ -232,21 +245,18 @@ def _attributes(signed: Element) -> dict[str, list[str]]:
     """Return the values by the attribute's name, and by its friendly name where that is another."""
     found: dict[str, list[str]] = {}
     for one in signed.iterfind(f"{{{SAML}}}AttributeStatement/{{{SAML}}}Attribute"):
-        values = [text_of(value) for value in one.iterfind(f"{{{SAML}}}AttributeValue")]
+        values = [value_of(value) for value in one.iterfind(f"{{{SAML}}}AttributeValue")]
         for name in {one.get("Name", ""), one.get("FriendlyName", "")} - {""}:
             found.setdefault(name, []).extend(value for value in values[:MOST_VALUES] if value)
     return found
 
 
 def _time(text: str | None) -> float | None:
-    """Return seconds since the epoch of an instant of SAML, which is always UTC."""
     if not text:
         return None
-    try:
-        when = datetime.fromisoformat(text[:40])
-    except ValueError:
-        raise Forbidden(f"The answer has a time that is none: {text[:40]!r}.") from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    when = instant(text)
+    refuse_unless(when is not None, f"The answer has a time that is none: {text[:40]!r}.")
+    return when
 
 
 def _far(seconds: float) -> str:

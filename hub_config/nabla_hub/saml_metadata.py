@@ -16,7 +16,7 @@ from cryptography import x509
 
 from nabla.errors import BadInput, NablaError, Unavailable
 from nabla_hub.providers import safe
-from nabla_hub.saml_xml import DS, MD, SAMLP, Element, Unsigned, parsed, signed_part, text_of
+from nabla_hub.saml_xml import DS, MD, SAMLP, Element, Unsigned, instant, parsed, signed_part, text_of
 
 MOST_BYTES = 8 << 20
 ANSWER_SECONDS = 10.0
@@ -101,12 +101,10 @@ def _certificate(text: str) -> x509.Certificate:
 
 
 def _until(elements: list[Element]) -> float:
-    ends = [
-        datetime.fromisoformat(end).replace(tzinfo=UTC).timestamp()
-        for element in elements
-        if (end := element.get("validUntil"))
-    ]
-    return min(ends, default=0.0)
+    ends = [instant(end) for element in elements if (end := element.get("validUntil"))]
+    if None in ends:
+        raise BadInput("The metadata says until when it is valid, but that is no time.")
+    return min((end for end in ends if end is not None), default=0.0)
 
 
 def load_certificate(path: str, place: str) -> x509.Certificate:

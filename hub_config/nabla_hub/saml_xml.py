@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
@@ -151,6 +152,20 @@ def text_of(element: Element | None) -> str:
     if element is None or len(element):
         return ""
     return (element.text or "").strip()
+
+
+def value_of(element: Element | None) -> str:
+    """Return the text of an element exactly as it is, blanks too: ` root` is not `root`."""
+    return "" if element is None or len(element) else element.text or ""
+
+
+def instant(text: str) -> float | None:
+    """Return seconds since the epoch of an instant as SAML writes it (UTC unless it says so), or None."""
+    try:
+        when = datetime.fromisoformat(text[:40])
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def refuse_unless(right: bool, sentence: str) -> None:

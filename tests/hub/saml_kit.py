@@ -27,9 +27,9 @@ PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
 
-def key_and_certificate(name: str = "idp") -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
-    """Return a new key and a certificate that it signed itself."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def key_and_certificate(name: str = "idp", key: Any = None) -> tuple[Any, x509.Certificate]:
+    """Return a new RSA key (or the one given) and a certificate that it signed itself."""
+    key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     today = datetime(2026, 1, 1, tzinfo=UTC)
     certificate = (
@@ -79,7 +79,7 @@ def encoded(root: Any) -> str:
 class Issuer:
     """Signs what it is told to; every part of an answer can be another than it should be."""
 
-    key: rsa.RSAPrivateKey
+    key: Any
     certificate: x509.Certificate
     now: float
     algorithm: str = "rsa-sha256"

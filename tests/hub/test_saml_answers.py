@@ -59,6 +59,16 @@ class TestRight:
     def test_stronger_algorithms_are_read(self, issuer: Issuer, algorithm: str) -> None:
         assert believe(issuer, replace(issuer, algorithm=algorithm).answer()).name_id == "ada"
 
+    def test_an_elliptic_curve_signs_as_well(self) -> None:
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        curve = Issuer(*key_and_certificate("curve", ec.generate_private_key(ec.SECP256R1())), now=NOW)
+        assert believe(curve, replace(curve, algorithm="ecdsa-sha256").answer()).name_id == "ada"
+
+    def test_a_value_with_blanks_around_it_stays_as_it_is(self, issuer: Issuer) -> None:
+        found = believe(issuer, issuer.answer(attributes={"groups": [" admins", "staff"]}))
+        assert found.attributes["groups"] == [" admins", "staff"]
+
     def test_clocks_may_differ_by_as_much_as_was_configured(self, issuer: Issuer) -> None:
         answer = issuer.answer()
         assert believe(issuer, answer, NOW + 400).name_id == "ada"
@@ -281,6 +291,8 @@ class TestWords:
             ({"outer_in_response_to": "_another"}, "two requests"),
             ({"method": "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"}, "whoever brings it"),
             ({"name_id": ""}, "who you are"),
+            ({"name_id": " root"}, "who you are"),
+            ({"name_id": "root\n"}, "who you are"),
             ({"condition": "<saml:Strange/>"}, "unknown kind"),
             ({"status": "urn:oasis:names:tc:SAML:2.0:status:AuthnFailed"}, "AuthnFailed"),
         ],

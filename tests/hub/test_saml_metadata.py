@@ -108,6 +108,10 @@ class TestReading:
         with pytest.raises(BadInput, match="valid until 2020-01-01"):
             read_metadata(metadata(certificate, more='validUntil="2020-01-01T00:00:00Z"'), "", None, NOW)
 
+    def test_an_end_that_is_no_time_is_refused(self, certificate: Any) -> None:
+        with pytest.raises(BadInput, match="no time"):
+            read_metadata(metadata(certificate, more='validUntil="tomorrow"'), "", None, NOW)
+
     @pytest.mark.parametrize(
         ("old", "new", "match"),
         [
