@@ -171,14 +171,14 @@ def sign_up(house: House, name: str) -> None:
     house.browser().form(html.unescape(link[0]), username=name, password=PASSWORD)
 
 
-def write_notebook(house: House, path: str, *cells: str) -> None:
-    """Put a notebook into the admin's files."""
+def write_notebook(house: House, path: str, *cells: str, name: str = "") -> None:
+    """Put a notebook into the files of the admin, or of who is called `name`."""
     import nbformat
 
     made = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
-    target = Path(house.home) / "users" / house.owner / path
+    target = Path(house.home) / "users" / (name or house.owner) / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(nbformat.writes(made))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from house import House, call
 from lab import PATIENCE, Lab, nabla, sign_up, visit, write_notebook
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.browser
 ADA = "ada"
@@ -103,17 +103,20 @@ def test_a_person_leaves_a_team_after_seeing_what_stays_and_with_whom(two: Two) 
     nabla(bar, "new-project-team").select_option(label="history")
     nabla(bar, "new-project-create").click()
     expect(nabla(bar, "project-switcher")).to_contain_text("letters", timeout=PATIENCE)
-    nabla(bar, "open-team").click()
+    write_notebook(two.house, "left/left.ipynb", "print('left')", name=ADA)
+    two.ada.open_notebook("left/left.ipynb")
+    _share_file(two.ada)
+    nabla(two.ada.sidebar(), "open-team").click()
     team = two.ada.shown("team-page")
     nabla(team, "team-leave").click()
-    expect(nabla(team, "belonging")).to_contain_text("letters", timeout=PATIENCE)
+    expect(nabla(team, "belonging")).to_contain_text("left", timeout=PATIENCE)
     expect(nabla(team, "leave-form")).to_contain_text(two.house.owner)
     nabla(team, "leave-yes").click()
     expect(nabla(two.ada.page, "team-page")).to_have_count(0, timeout=PATIENCE)
     expect(nabla(bar, "project-switcher")).to_contain_text("All projects", timeout=PATIENCE)
     expect(nabla(bar, "notice")).to_have_count(0)
-    kept = two.ask("GET", "projects", params={"q": "letters"})["items"]
-    assert [project["owner"] for project in kept] == [two.house.owner]
+    kept = two.ask("GET", "links", params={"project": "letters"})["items"]
+    assert [link["owner"] for link in kept] == [two.house.owner]
 
 
 def test_an_invitation_by_name_is_told_in_the_side_bar_and_leads_to_its_page(two: Two) -> None:
@@ -225,14 +228,18 @@ def _copy(two: Two, token: str) -> None:
 def test_a_notebook_is_shared_as_it_is_saved(two: Two) -> None:
     write_notebook(two.house, "own/own.ipynb", "print('mine')")
     two.admin.open_notebook("own/own.ipynb")
-    two.admin.page.locator(
-        ".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='nabla:share-notebook']"
-    ).click()
-    share = two.admin.shown("share-page")
-    nabla(share, "link-create").click()
-    nabla(share, "link-address").wait_for()
+    share = _share_file(two.admin)
     expect(nabla(share, "link")).to_have_count(1, timeout=PATIENCE)
     assert "/view/nbv_" in nabla(share, "link-address").input_value()
+
+
+def _share_file(lab: Lab) -> Locator:
+    """Make a link to the open notebook, by its tool bar."""
+    lab.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) [data-command='nabla:share-notebook']").click()
+    share = lab.shown("share-page")
+    nabla(share, "link-create").click()
+    nabla(share, "link-address").wait_for()
+    return share
 
 
 def test_projects_of_all_teams_are_chosen_by_keyboard(two: Two) -> None:

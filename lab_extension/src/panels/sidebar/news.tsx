@@ -38,7 +38,7 @@ function Invitations({ invitations, nav, trans }: Props) {
             <a
               className="nabla-Button"
               data-nabla="invitation-join"
-              href={`${invitations.page}#${invitation.id}`}
+              href={invitations.page}
               target="_blank"
               rel="noopener"
               title={trans.__('Join on the hub’s own page, which asks who you are')}

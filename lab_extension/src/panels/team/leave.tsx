@@ -36,14 +36,14 @@ export function Leave({
           <p>
             {owned
               ? trans._n(
-                  'You own %1 thing in %2. It stays with the team, and goes to %3.',
-                  'You own %1 things in %2. They stay with the team, and go to %3.',
+                  'You own %1 thing in %2 that works on without you. It stays with the team and goes to %3.',
+                  'You own %1 things in %2 that work on without you. They stay with the team and go to %3.',
                   owned,
                   team.name,
                   plan.transferred_to || trans.__('nobody: nobody else is left')
                 )
               : trans.__(
-                  'You own nothing in %1. You will not see its projects any more; an owner can invite you again.',
+                  'You leave nothing behind in %1 that needs an owner. You will not see its projects any more; an owner can invite you again.',
                   team.name
                 )}
           </p>
