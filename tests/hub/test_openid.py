@@ -11,10 +11,19 @@ from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
-from house import Browser, House, call, free_port, hidden, until
-from openid import SECRET, OpenId, configure, openid, person
+from house import House, call, free_port, hidden, until
+from openid import (
+    SECRET,
+    at_provider,
+    callback,
+    configure,
+    enter,
+    known,
+    openid,
+    places,
+    problem,
+)
 
 NAMES = ("company", "other", "trusting", "wrong", "down")
 
@@ -56,62 +65,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
                 house.stop()
             finally:
                 house.slay()
-
-
-def known(world: SimpleNamespace, name: str, *groups: str, **more: Any) -> None:
-    """Let the provider know somebody."""
-    world.people[name] = person(name, *groups) | more
-    world.idp.say(people=world.people)
-
-
-def at_provider(
-    idp: OpenId, page: httpx.Response, browser: Browser, name: str, do: str = "in"
-) -> httpx.Response:
-    """Answer the provider's form and follow where it leads."""
-    action = re.search(r'action="(/interaction/[^"]+)"', page.text)
-    assert action, page.text
-    return browser.post(idp.issuer + action[1], data={"name": name, "do": do})
-
-
-def enter(
-    world: SimpleNamespace, name: str, provider: str = "company", next: str = "/hub/home"
-) -> tuple[Browser, httpx.Response]:
-    """Sign somebody in by a provider, in a new browser."""
-    browser = world.house.browser()
-    page = browser.get(f"/hub/sign-in/{provider}", params={"next": next})
-    return browser, at_provider(world.idp, page, browser, name)
-
-
-def callback(world: SimpleNamespace, name: str, provider: str = "company") -> tuple[Browser, str]:
-    """Go to the provider and back, and stop before the hub reads the answer; return its address."""
-    browser = world.house.browser()
-    page = browser.get(f"/hub/sign-in/{provider}")
-    action = re.search(r'action="(/interaction/[^"]+)"', page.text)
-    assert action
-    answer = browser.post(
-        world.idp.issuer + action[1], data={"name": name, "do": "in"}, follow_redirects=False
-    )
-    while not answer.headers["location"].startswith(world.house.url):
-        answer = browser.get(answer.headers["location"], follow_redirects=False)
-    return browser, answer.headers["location"]
-
-
-def problem(page: httpx.Response) -> str:
-    """Return the sentence that a page shows."""
-    found = re.search(r'role="alert">(.*?)</p>', page.text, re.DOTALL)
-    return unescape(found[1]) if found else ""
-
-
-def places(world: SimpleNamespace, browser: Browser, user: str) -> dict[str, str]:
-    """Return the roles of somebody by team."""
-    token = browser.token(user)
-    teams = call(world.house, token, "GET", "teams").json()["items"]
-    roles = {}
-    for team in teams:
-        if not team["private"]:
-            members = call(world.house, token, "GET", f"teams/{team['id']}/members").json()["items"]
-            roles[team["name"]] = next(one["role"] for one in members if one["owner"] == user)
-    return roles
 
 
 def test_groups_become_teams_and_roles_and_follow_every_sign_in(world):
@@ -375,6 +328,31 @@ def test_a_service_that_is_down_stops_no_sign_in_and_hears_of_it_later(world):
     until(lambda: world.house.service_pid != pid, "the service is back")
     until(lambda: not (world.house.home / "hub/groups.json").exists(), "the groups are delivered")
     assert places(world, browser, "joe") == {"late": "member"}
+
+
+def test_the_audit_log_has_who_came_in_who_did_not_and_who_left(world):
+    known(world, "lia", "staff")
+    browser, _ = enter(world, "lia")
+    browser.get("/hub/logout")
+    assert browser.user == ""
+    known(world, "lia")
+    enter(world, "lia")
+    token = world.house.admin().token(world.house.owner)
+
+    def lines() -> list[dict[str, Any]]:
+        answer = call(world.house, token, "GET", "audit", params={"kind": "account", "limit": 200})
+        return [one for one in reversed(answer.json()["items"]) if one["name"] == "lia"]
+
+    until(lambda: len(lines()) >= 4, "all is told")
+    told = [(one["verb"], one["outcome"], one["actor"]) for one in lines()]
+    assert told == [
+        ("create", "done", "lia"),
+        ("sign-in", "done", "lia"),
+        ("sign-out", "done", "lia"),
+        ("sign-in", "denied", ""),
+    ]
+    assert "Company: Company knows you, but you are not among those" in lines()[-1]["detail"]
+    assert all(one["address"] == "127.0.0.1" for one in lines()[1:])
 
 
 def test_secrets_and_tokens_are_in_no_log_and_no_page_and_no_database_in_the_clear(world):
