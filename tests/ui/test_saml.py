@@ -139,7 +139,7 @@ class TestRealProvider:
         self, world: SimpleNamespace, page: Page
     ) -> None:
         page.goto(f"{world.house.url}/hub/token")
-        page.get_by_role("link", name="The company", exact=True).click()
+        page.get_by_role("link", name="Sign in with The company", exact=True).click()
         assert "localhost" in page.url
         sign_in_there(page, "ada")
         page.wait_for_url(f"{world.house.url}/hub/token")
@@ -147,7 +147,7 @@ class TestRealProvider:
 
     def test_who_is_in_no_group_that_may_come_in_is_told_so(self, world: SimpleNamespace, page: Page) -> None:
         page.goto(f"{world.house.url}/hub/login")
-        page.get_by_role("link", name="The company", exact=True).click()
+        page.get_by_role("link", name="Sign in with The company", exact=True).click()
         sign_in_there(page, "bob")
         expect(page.get_by_role("alert")).to_be_visible()
         page.goto(f"{world.house.url}/hub/home")
@@ -159,7 +159,7 @@ class TestRealProvider:
             "request", lambda one: posted.append(parse_qs(one.post_data or "")) if "/acs" in one.url else None
         )
         page.goto(f"{world.house.url}/hub/login?next=%2Fhub%2Ftoken")
-        page.get_by_role("link", name="The company", exact=True).click()
+        page.get_by_role("link", name="Sign in with The company", exact=True).click()
         sign_in_there(page, "ada")
         page.wait_for_url(f"{world.house.url}/hub/token")
         fields = {key: values[0] for key, values in posted[0].items()}
@@ -171,7 +171,7 @@ class TestRealProvider:
         self, world: SimpleNamespace, page: Page
     ) -> None:
         page.goto(f"{world.house.url}/hub/login")
-        page.get_by_role("link", name="The absent one").click()
+        page.get_by_role("link", name="Sign in with The absent one").click()
         expect(page.get_by_role("alert")).to_contain_text("The absent one cannot be reached now")
         page.get_by_role("link", name="Other ways to sign in").click()
         expect(page.get_by_label("Password")).to_be_visible()
