@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,10 @@ from nabla.schema import Instance
 
 COMMAND = ("{python}", "-m", "nabla.runner", "{job}")
 """What a workload must run to be given a warm slot."""
+EARLY = re.compile(
+    r"(PYTHON|IPYTHON|JUPYTER|LD_|LC_|MALLOC_|CUDA_)\w*|TZ|LANG|LANGUAGE|HOME|PATH|TMPDIR|VIRTUAL_ENV"
+)
+"""Variables that a kernel heeds only when it starts: a warm one has."""
 LONGEST = 1 << 15  # bytes of a hand-over, half of what a pipe holds: it never blocks
 FIRST_PAUSE, LAST_PAUSE = 1.0, 300.0  # seconds before another try when slots die early
 
@@ -106,8 +111,9 @@ class Pool:
     def fits(self, workload: Workload) -> bool:
         """Tell whether a slot could serve this workload."""
         plain = not (workload.mounts or workload.image or workload.gpus or workload.secret_files)
+        late = not any(EARLY.fullmatch(name) for name in [*workload.env, *workload.secret_env])
         short = len(json.dumps(workload.environment(""))) < LONGEST
-        return self.size > 0 and workload.command == COMMAND and plain and short
+        return self.size > 0 and workload.command == COMMAND and plain and late and short
 
     async def claim(self, workload: Workload) -> subprocess.Popen[bytes] | None:
         """Give a workload to a slot and return the process of its supervisor, or None: start it in full.

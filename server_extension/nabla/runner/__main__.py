@@ -95,6 +95,7 @@ def read_job(folder: Path) -> Job:
         start_timeout=data.get("start_timeout") or 60.0,
         timeout=data.get("timeout"),
         env={str(key): str(value) for key, value in (data.get("env") or {}).items()},
+        from_env={str(key): str(value) for key, value in (data.get("from_env") or {}).items()},
         run=str(data.get("run") or ""),
         title=notebook,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from nabla.errors import BadInput
@@ -13,12 +14,22 @@ from nabla.parameters import parameters_cell
 from nabla.runner.replay import ERROR_TAG
 
 INJECTED_TAG = "injected-parameters"
+READ = '__import__("os").environ["{}"]'
+"""The expression that a parameter is set to whose value is a secret."""
 
 
-def inject(notebook: Notebook, parameters: dict[str, Any], *, kernel: str, language: str) -> Notebook:
+def inject(
+    notebook: Notebook,
+    parameters: dict[str, Any],
+    *,
+    kernel: str,
+    language: str,
+    from_env: Mapping[str, str] | None = None,
+) -> Notebook:
     """Return `notebook` without outputs and old error banners, with a cell that sets `parameters`.
 
-    The cell stands after the one tagged `parameters`, or where an earlier run's injected cell stood.
+    The cell stands after the one tagged `parameters`, or where an earlier run's injected cell stood. It reads
+    those in `from_env` from the variable named there, so that their values stand nowhere.
     Raises `BadInput` when the language has no way to say a value.
     """
     cells = [
@@ -32,7 +43,7 @@ def inject(notebook: Notebook, parameters: dict[str, Any], *, kernel: str, langu
             "cell_type": "code",
             "id": uuid.uuid4().hex[:8],
             "metadata": {"tags": [INJECTED_TAG]},
-            "source": assignments(parameters, kernel=kernel, language=language),
+            "source": assignments(parameters, kernel=kernel, language=language, from_env=from_env or {}),
         }
         before = next((i for i, each in enumerate(cells) if INJECTED_TAG in tags(each)), None)
         after = parameters_cell(plain)
@@ -43,11 +54,22 @@ def inject(notebook: Notebook, parameters: dict[str, Any], *, kernel: str, langu
     return plain
 
 
-def assignments(parameters: dict[str, Any], *, kernel: str, language: str) -> str:
+def assignments(
+    parameters: dict[str, Any], *, kernel: str, language: str, from_env: Mapping[str, str]
+) -> str:
     """Return the source of a cell that sets `parameters` in a kernel's language."""
     if language == "python":
-        lines = [f"{name} = {_python(value)}" for name, value in parameters.items()]
+        lines = [
+            f"{name} = {READ.format(from_env[name]) if name in from_env else _python(value)}"
+            for name, value in parameters.items()
+        ]
         return "\n".join(["# Parameters", *lines, ""])
+    if hidden := next(iter(from_env), None):
+        raise BadInput(
+            f"The parameter {hidden!r} is a secret, which only Python notebooks can be given (this one is "
+            f"{language}): give it as a variable (env), and read that.",
+            field=hidden,
+        )
     from papermill.exceptions import PapermillException  # type: ignore[import-untyped]
     from papermill.translators import translate_parameters  # type: ignore[import-untyped]
 

@@ -149,7 +149,13 @@ def prepare(job: Job) -> tuple[Notebook, KernelSpec]:
         language=language(notebook),
     )
     spec = kernelspecs.find(job.kernel or kernel_name(notebook), job.called)
-    prepared = inject(notebook, given, kernel=spec.name, language=spec.language or language(notebook))
+    prepared = inject(
+        notebook,
+        given,
+        kernel=spec.name,
+        language=spec.language or language(notebook),
+        from_env=job.from_env,
+    )
     if job.kernel:
         named = {"name": spec.name, "display_name": spec.display_name, "language": spec.language}
         prepared["metadata"] = {**prepared["metadata"], "kernelspec": named}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from nabla.schema.base import Document, Model
 
@@ -14,6 +15,16 @@ SecretScope = Literal["team", "cluster", "project", "user"]
 SecretType = Literal["value", "registry", "git", "storage"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$")]
 VALUE_LENGTH = 64 << 10
+
+
+def _storable(value: str) -> str:
+    """Refuse what no variable and no file can hold, without saying it."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise PydanticCustomError("text", "a value holds no NUL and no half of a surrogate pair.")
+    return value
+
+
+SecretValue = Annotated[str, Field(min_length=1, max_length=VALUE_LENGTH), AfterValidator(_storable)]
 
 
 class ApiKey(Document):
@@ -81,7 +92,7 @@ class NewSecret(Model):
     """What sets a secret: a new one, or a new value of one."""
 
     name: SecretName
-    value: str = Field(min_length=1, max_length=VALUE_LENGTH, repr=False)
+    value: SecretValue = Field(repr=False)
     type: SecretType = "value"
     about: dict[str, str] = Field(default_factory=dict, max_length=10)
 
@@ -92,7 +103,25 @@ class SecretVersion(Model):
     number: int
     created: datetime
     by: str
-    key: str = Field(description="Id of the encryption key that it lies under.")
+    key: str = Field(
+        description="Id of the encryption key that it lies under; empty: a newer value replaced it."
+    )
+
+
+class KeyState(Model):
+    """One of the keys that secrets lie under."""
+
+    id: str
+    values: int = Field(description="How many values lie under it.")
+    there: bool = Field(description="Whether the key itself is where it should be.")
+
+
+class SecretKeys(Model):
+    """The keys that secrets lie under, newest first."""
+
+    place: str = Field(description="Where the keys are: a file, or a variable.")
+    keys: list[KeyState]
+    moving: bool = Field(description="Whether values are still being moved under the newest.")
 
 
 class Tried(Model):

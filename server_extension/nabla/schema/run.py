@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -40,6 +41,43 @@ Values = Annotated[dict[str, Any], AfterValidator(_shallow)]
 """Values of parameters by name."""
 
 
+ENV_COUNT = 200
+PATH_LENGTH = 200
+
+
+def _variable(name: str) -> str:
+    """Refuse a name that no shell takes, or that is ours."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", name, re.ASCII):
+        raise PydanticCustomError("variable", "{name} is no name of a variable.", {"name": repr(name[:80])})
+    if name.startswith("NABLA_"):
+        raise PydanticCustomError(
+            "variable", "{name} begins with NABLA_, as only Nabla's own do.", {"name": name}
+        )
+    return name
+
+
+def _text(value: str) -> str:
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise PydanticCustomError("text", "a variable holds no NUL and no half of a surrogate pair.")
+    return value
+
+
+def _path(path: str) -> str:
+    parts = path.split("/")
+    if len(path) > PATH_LENGTH or not path.isprintable() or not {"", ".", ".."}.isdisjoint(parts):
+        raise PydanticCustomError(
+            "path",
+            "{path} is no path of a secret file: write `name` or `folder/name`.",
+            {"path": repr(path[:80])},
+        )
+    return path
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+VariableText = Annotated[str, Field(max_length=32 << 10), AfterValidator(_text)]
+SecretPath = Annotated[str, AfterValidator(_path)]
+
+
 class Parameter(Model):
     """One name of a notebook's `parameters` cell: a typed field of the run form."""
 
@@ -61,6 +99,9 @@ class NotebookSummary(Model):
     cells: int
     parameters: list[Parameter]
     has_parameters_cell: bool
+    warnings: list[str] = Field(
+        default_factory=list, description="What looks like a secret in it, by cell and line; never the text."
+    )
 
 
 class RunSpec(Model):
@@ -73,6 +114,16 @@ class RunSpec(Model):
     cell_timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds for one cell.")
     start_timeout: float = Field(default=60, gt=0, le=LONGEST, description="Seconds for the kernel to start.")
     timeout: float | None = Field(default=None, gt=0, le=LONGEST, description="Seconds for the whole run.")
+    env: dict[Variable, VariableText] = Field(
+        default_factory=dict,
+        max_length=ENV_COUNT,
+        description="Variables of its environment; `secret:NAME` stands for the value of a secret.",
+    )
+    secret_files: dict[SecretPath, VariableText] = Field(
+        default_factory=dict,
+        max_length=ENV_COUNT,
+        description="`secret:NAME` by path, in the folder that the variable NABLA_SECRET_FILES names.",
+    )
 
 
 class NewRun(RunSpec):
@@ -90,6 +141,8 @@ class Rerun(Model):
 
     parameters: Values | None = None
     instance: str | None = None
+    env: dict[Variable, VariableText] | None = None
+    secret_files: dict[SecretPath, VariableText] | None = None
     origin: Origin = "api"
 
 
