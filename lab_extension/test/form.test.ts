@@ -101,3 +101,18 @@ test('a wrong value keeps the run from being sent', async t => {
   assert.match(n.error ?? '', /whole number/);
   assert.equal(await form.submit(), null);
 });
+
+test('variables are sent by name; a wrong or a second name keeps the run from being sent', async t => {
+  const { form, sent } = await rerun(t, {});
+  form.setVariable(0, { name: '2nd', value: 'x' });
+  assert.ok(!form.valid);
+  form.setVariable(0, { name: 'TOKEN', value: 'secret:TOKEN' });
+  form.setVariable(1, { name: 'TOKEN', value: 'y' });
+  assert.ok(!form.valid);
+  form.setVariable(1, { name: '', value: '' });
+  assert.ok(form.valid);
+  await sent();
+  assert.deepEqual(form.env[0], { name: 'TOKEN', value: 'secret:TOKEN' });
+  form.setVariable(0, null);
+  assert.equal(form.env.length, 1);
+});

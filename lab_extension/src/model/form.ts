@@ -26,6 +26,12 @@ export interface Field {
   error: string | null;
 }
 
+/** A variable of the run's environment. */
+export interface Variable {
+  name: string;
+  value: string;
+}
+
 /** The run form: fields made from the notebook's parameters, and where the run shall go. */
 export class FormModel {
   constructor(
@@ -44,6 +50,7 @@ export class FormModel {
   snapshot: Snapshot | null = null;
   instances: Instances | null = null;
   fields: Field[] = [];
+  env: readonly Variable[] = [];
   /** The run that is run again. */
   source: Run | null = null;
   loading = true;
@@ -65,7 +72,11 @@ export class FormModel {
 
   get valid(): boolean {
     const times = [this.cellTimeout, this.timeout];
-    return this.fields.every(field => !field.error) && times.every(time => !this.timeError(time));
+    return (
+      this.fields.every(field => !field.error) &&
+      times.every(time => !this.timeError(time)) &&
+      this.env.every(({ name }) => !this.variableError(name))
+    );
   }
 
   /** Pack the notebook's folder (or fetch the run), and ask what instances there are. */
@@ -115,6 +126,23 @@ export class FormModel {
   ): void {
     Object.assign(this, change);
     this._emit();
+  }
+
+  /** Change a variable, add one at the end, or (null) leave one out. */
+  setVariable(index: number, variable: Variable | null): void {
+    const others = this.env.filter((_, at) => at !== index);
+    this.env = variable ? others.toSpliced(index, 0, variable) : others;
+    this._emit();
+  }
+
+  /** Say what is wrong with the name of a variable, if anything; one without a name is not sent. */
+  variableError(name: string): string | null {
+    if (name && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      return this._trans.__('Letters, digits and _, and no digit first.');
+    }
+    return name && this.env.filter(other => other.name === name).length > 1
+      ? this._trans.__('There is a variable of this name already.')
+      : null;
   }
 
   /** Say what is wrong with a number of seconds, if anything. */
@@ -176,6 +204,7 @@ export class FormModel {
     this.instance = run.spec.instance;
     this.kernel = run.spec.kernel;
     this.project = run.project;
+    this.env = Object.entries(run.spec.env ?? {}).map(([name, value]) => ({ name, value }));
     this.summary = await this._api
       .runNotebook(id)
       .then(notebook => this._api.inspect(notebook, run.spec.notebook))
@@ -211,6 +240,11 @@ export class FormModel {
     return Object.fromEntries(given.map(field => [field.parameter.name, field.value]));
   }
 
+  private _environment(): Record<string, string> {
+    const named = this.env.filter(({ name }) => name);
+    return Object.fromEntries(named.map(({ name, value }) => [name, value]));
+  }
+
   private async _create(): Promise<Run> {
     // Files are a team's: a run in another team's project works on a copy of its own.
     if ('path' in this.target && this.project !== this._packedFor) {
@@ -222,6 +256,7 @@ export class FormModel {
       notebook: this._notebook,
       snapshot: this.snapshot?.id ?? '',
       parameters: this._parameters(),
+      env: this._environment(),
       kernel: this.kernel,
       instance: this.instance,
       project: this.project,
@@ -235,7 +270,8 @@ export class FormModel {
 
   private _rerun(run: Run): Promise<Run> {
     const { instance } = this;
-    return this._api.rerun(run.id, { parameters: this._parameters(), instance, origin: 'panel' });
+    const [parameters, env] = [this._parameters(), this._environment()];
+    return this._api.rerun(run.id, { parameters, env, instance, origin: 'panel' });
   }
 
   private _blame(error: Error): void {

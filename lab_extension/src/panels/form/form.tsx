@@ -11,6 +11,7 @@ import { ParameterField } from './field';
 import { InstancePicker } from './instances';
 import { More } from './more';
 import { SnapshotLine } from './snapshot';
+import { Variables, Warnings } from './variables';
 
 interface Props {
   form: FormModel;
@@ -152,7 +153,9 @@ export function RunForm(props: Props & { onStarted: (run: Run) => void }) {
             {tried && !form.valid && (
               <ErrorLine message={trans.__('Correct the fields marked below, then run.')} />
             )}
+            <Warnings form={form} trans={trans} />
             <Parameters {...props} />
+            <Variables form={form} trans={trans} />
             <InstancePicker form={form} trans={trans} />
             <Destination {...props} />
             <More form={form} trans={trans} />
