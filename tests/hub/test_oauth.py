@@ -161,3 +161,18 @@ def test_a_wrong_secret_a_forged_state_and_a_used_code_are_sentences(world):
     assert "does not accept this sign-in" in problem(used.text)
     assert browser.user == ""
     assert "the-token" not in world.house.log
+
+
+def test_without_its_key_what_a_provider_was_asked_with_is_lost_and_nothing_else(world):
+    house = world.house
+    world.github.user = {"id": 11, "login": "kay", "email": None}
+    browser = house.browser()
+    browser.get("/hub/sign-in/github", params={"next": "/hub/home"})
+    assert browser.user == "kay"
+    house.stop()
+    (house.home / "hub/sign_in_key").unlink()
+    house.start()
+    until(lambda: browser.user == "", "they have to sign in again")
+    assert "cannot be read any more" in house.log
+    browser.get("/hub/sign-in/github", params={"next": "/hub/home"})
+    assert browser.user == "kay"

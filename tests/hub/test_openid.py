@@ -25,7 +25,7 @@ from openid import (
     problem,
 )
 
-NAMES = ("company", "other", "trusting", "wrong", "down")
+NAMES = ("company", "other", "trusting", "wrong", "down", "short")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
             "other": base,
             "trusting": base | {"trust_names": True, "allow_all": True},
             "wrong": base | {"client_secret": "another secret", "allow_all": True},
+            "short": base | {"allow_all": True, "session_hours": 0.0001},
             "down": base | {"issuer": f"http://127.0.0.1:{free_port()}", "allow_all": True},
         }
         configure(
@@ -113,6 +114,14 @@ def test_one_whom_the_provider_does_not_know_any_more_is_out_at_the_next_refresh
     del world.people["dan"]
     world.idp.say(people=world.people)
     until(lambda: browser.user == "", "the session ends")
+
+
+def test_a_session_that_is_as_old_as_it_may_get_ends(world):
+    known(world, "max", "staff")
+    browser, page = enter(world, "max", "short")
+    assert page.status_code == 200, problem(page)
+    until(lambda: browser.user == "", "the session ends")
+    assert "max is signed out: The session at Short is" in world.house.log
 
 
 def test_a_provider_that_is_down_ends_no_session_and_says_so_to_who_would_come_in(world):

@@ -12,7 +12,7 @@ from openid import SECRET, configure, openid, person
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
-PATIENCE = 60_000
+PATIENCE = 90_000
 
 
 @pytest.fixture(scope="module")
