@@ -103,3 +103,24 @@ def test_a_call_from_another_site_is_refused(lab: tuple[str, Path]) -> None:
         answer = browser.post(url, json={"name": "forged"}, headers={"Origin": "http://evil.example"})
         assert answer.status_code in {403, 404}
         assert browser.get(url).json()["items"] == [] or "forged" not in browser.get(url).text
+
+
+def test_a_key_works_without_jupyters_own_token_and_nothing_else_does(
+    lab: tuple[str, Path], person: httpx.Client
+) -> None:
+    made = person.post("keys", json={"name": "solo", "scopes": ["run"]}).raise_for_status().json()
+    api = f"{lab[0]}api/v1/"
+    for headers in ({"Authorization": f"Bearer {made['key']}"}, {"X-Api-Key": made["key"]}):
+        assert httpx.get(f"{api}me", headers=headers).json()["key"] == made["api_key"]["id"]
+        assert httpx.post(f"{api}projects", headers=headers, json={"name": made["key"][-9:]}).status_code in {
+            201,
+            409,
+        }
+    assert httpx.get(f"{api}me", headers={"X-Api-Key": TOKEN}).json()["user"]
+    for wrong in ("nbl_wrong", "nbl_two words", "nbw_" + "a" * 40, "nbl_"):
+        for headers in ({"Authorization": f"Bearer {wrong}"}, {"X-Api-Key": wrong}):
+            answer = httpx.get(f"{api}me", headers=headers)
+            assert answer.status_code in {401, 403, 429}, (wrong, answer.text)
+    assert httpx.get(f"{api}me", params={"token": made["key"]}).status_code in {400, 401, 403}
+    person.delete(f"keys/{made['api_key']['id']}").raise_for_status()
+    assert httpx.get(f"{api}me", headers={"X-Api-Key": made["key"]}).status_code == 401
