@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nabla.schema import Run
 
 LOOK_SECONDS = 1.0
+_TOKEN = re.compile(r"nbv_\w+")
 log = logging.getLogger("nabla.service")
 
 
@@ -96,10 +98,20 @@ async def _until(done: asyncio.Event, parent: int) -> None:
             continue
 
 
+def untold(record: logging.LogRecord) -> bool:
+    """Take the tokens of links out of a line of the log: JupyterHub's own lines name whole addresses."""
+    said = record.getMessage()
+    if "nbv_" in said:
+        record.msg, record.args = _TOKEN.sub("nbv_…", said), ()
+    return True
+
+
 def main() -> int:
     """Run the service as JupyterHub's environment says; return the exit code."""
     die_with_parent(os.getppid())
     logging.basicConfig(level=logging.INFO, format="[%(levelname).1s %(asctime)s %(name)s] %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(untold)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     home = Path(os.environ["NABLA_HOME"])
     folder = Folder(home)
