@@ -214,7 +214,7 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
 
     def requires_factor(self, account: Account) -> bool:
         """Tell whether an account must have a second factor."""
-        asked = self.require_second_factor
+        asked = self.require_second_factor if self.local_accounts else "nobody"
         return asked == "everybody" or (asked == "admins" and account.admin)
 
     def _more_steps(self, handler: Any, account: Account, proven: bool = False) -> None:

@@ -166,11 +166,13 @@ class SecondFactorPage(SecondFactor):
     @authenticated
     async def get(self) -> None:
         """Show what there is."""
+        self._require_local()
         await self._show()
 
     @authenticated
     async def post(self) -> None:
         """Do one `action`: on, off, codes."""
+        self._require_local()
         account = self._account()
         action = self.get_body_argument("action", "")
         if account is None or not account.password or action not in {"on", "off", "codes"}:

@@ -182,6 +182,7 @@ def test_an_admin_s_link_stands_for_the_password_only_and_a_reset_is_told(house:
         return html.unescape(found[1])
 
     browser = house.browser()
+    assert browser.form(link(), password="a password of the thief's").status_code == 400
     assert browser.take(link()).url.path == "/hub/second-step"
     assert browser.user == ""
     assert "Reset second factor" in admin.get("/hub/people").text
