@@ -26,9 +26,9 @@ def told(home: Path | str) -> tuple[Hook, Hook]:
     return starting, stopped
 
 
-def _tell(home: Path | str, verb: str, **said: str) -> None:
+def _tell(home: Path | str, verb: str, *, name: str, actor: str = "", address: str = "") -> None:
     try:
-        tell(home, verb, kind="server", **said)
+        tell(home, verb, kind="server", name=name, actor=actor, address=address)
     except OSError as error:  # a full disk keeps nobody from their work
         log.warning("the audit log does not know of a server's %s: %s", verb, error)
 

@@ -120,6 +120,12 @@ def test_a_wrong_key_is_a_line_that_does_not_hold_it(person: Person, root: httpx
     assert key not in json.dumps(found)
 
 
+def test_a_senseless_proof_is_answered_all_the_same(person: Person) -> None:
+    for query in ("token=%ff%fe", "token="):
+        answer = person("").get(f"projects?{query}")
+        assert (answer.status_code, answer.json()["error"]) in {(401, "Unauthenticated"), (400, "BadInput")}
+
+
 def test_a_forbidden_call_is_a_line(person: Person, root: httpx.Client) -> None:
     gil = person("gil")
     assert gil.post("audit", json={"actor": "root", "verb": "sign-in"}).status_code == 403

@@ -60,7 +60,12 @@ def _of(thing: Any) -> dict[str, Any]:
 def _proof(handler: NablaHandler) -> bool:
     """Tell whether a request shows something that should prove who sends it."""
     headers = handler.request.headers
-    if headers.get("Authorization") or headers.get(KEY_HEADER) or handler.get_query_argument("token", ""):
+    # The raw argument: one that is no UTF-8 must not break the answer that is being written.
+    if (
+        headers.get("Authorization")
+        or headers.get(KEY_HEADER)
+        or handler.request.query_arguments.get("token")
+    ):
         return True
     return any(name not in {"_xsrf", "jupyterhub-session-id"} for name in handler.cookies)
 
