@@ -16,11 +16,13 @@ interface Props {
 
 function Line({ item, nav, trans }: { item: Activity } & Pick<Props, 'nav' | 'trans'>) {
   const { before, name, after } = cut(item);
+  // What the service did by itself is nobody's: "Run train succeeded".
+  const start = item.actor ? before : before.charAt(0).toLocaleUpperCase() + before.slice(1);
   const thing = { kind: item.kind, id: item.object, project: item.project };
   return (
     <li data-nabla="activity-line" data-kind={item.kind}>
       <span>
-        <b>{item.actor || trans.__('Nabla')}</b> {before}
+        {item.actor && <b>{item.actor}</b>} {start}
         {name && !item.gone && canOpen(thing) ? (
           <button
             type="button"

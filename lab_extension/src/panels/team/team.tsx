@@ -114,7 +114,7 @@ function Projects({ model, nav, trans }: TeamProps) {
   const projects = model.projects.items.filter(({ team }) => team === model.id);
   return (
     <div className="nabla-Team-body" data-nabla="team-projects">
-      {!projects.length && (
+      {!projects.length && !model.projects.more && (
         <div className="nabla-Empty">
           <p>
             {trans.__(
@@ -140,6 +140,13 @@ function Projects({ model, nav, trans }: TeamProps) {
           </li>
         ))}
       </ul>
+      {model.projects.more && (
+        <Button
+          name="more-projects"
+          label={trans.__('Show more projects')}
+          onClick={() => void model.projects.fetchMore()}
+        />
+      )}
     </div>
   );
 }
