@@ -14,6 +14,7 @@ from nabla.client.links import Links
 from nabla.client.projects import Projects
 from nabla.client.runs import Runs
 from nabla.client.search import Tags, search
+from nabla.client.secrets import Secrets
 from nabla.client.shares import Shares
 from nabla.client.snapshots import Snapshots
 from nabla.client.teams import Teams
@@ -55,6 +56,7 @@ class Client:
         self.service = service or find(url, api_key, home) or _in_process(home_folder(home))
         self._transport = Transport(self.service, timeout)
         self.keys = Keys(self._transport)
+        self.secrets = Secrets(self._transport)
         self.teams = Teams(self._transport)
         self.projects = Projects(self._transport)
         self.runs = Runs(self._transport)
@@ -111,14 +113,17 @@ class Client:
         cell_timeout: float | None = None,
         start_timeout: float = 60,
         timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        secret_files: Mapping[str, str] | None = None,
         wait: bool = True,
         origin: Origin = "sdk",
         on_progress: Callable[[int, int], None] | None = None,
     ) -> Run:
         """Pack `folder` (default: the notebook's own), run the notebook on it, and return the run.
 
-        With `wait` the run is over when this returns: look at its `state`. Times are seconds. Raises
-        `BadInput` for a notebook, parameter, kernel or instance that will not do, before a kernel starts.
+        `env` are variables, `secret_files` files below `NABLA_SECRET_FILES`; a value `secret:NAME` stands for
+        that of a secret. With `wait` the run is over when this returns: look at its `state`. Times are
+        seconds. Raises `BadInput` for what will not do, before a kernel starts.
         """
         path = Path(notebook).expanduser().absolute()
         snapshot, packed = self.snapshots.upload(
@@ -137,6 +142,8 @@ class Client:
                 "cell_timeout": cell_timeout,
                 "start_timeout": start_timeout,
                 "timeout": timeout,
+                "env": dict(env or {}),
+                "secret_files": dict(secret_files or {}),
                 "origin": origin,
             }
         )
