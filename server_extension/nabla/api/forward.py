@@ -40,7 +40,7 @@ class ForwardHandler(APIHandler):
 
     _key = ""
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]
         """Let in whom Jupyter Server knows; whether a key of Nabla is good, its service knows."""
         self._key = shown_key(self.request)
         if self._key:
