@@ -27,6 +27,16 @@ def folder_of(path: Path, place: str) -> Path:
     return path / "secrets"
 
 
+def make(folder: Path, files: dict[str, str]) -> None:
+    """Write files (text by relative path), readable by this OS user alone."""
+    os.mkdir(folder, 0o700)  # noqa: PTH102 - it fails where somebody else has made it
+    for name, text in files.items():
+        target = folder / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(target, OPEN_FLAGS, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
 def remove(folder: Path) -> None:
     """Remove the folder, if it is there."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -57,15 +67,9 @@ class Hidden:
         return last.encode("latin-1")
 
     def make(self) -> None:
-        """Write the files, readable by this OS user alone."""
-        if not self._files:
-            return
-        os.mkdir(self._folder, 0o700)  # noqa: PTH102 - it fails where somebody else has made it
-        for name, text in self._files.items():
-            target = self._folder / name
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(target, OPEN_FLAGS, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
+        """Write the files, where there are no walls."""
+        if self._files:
+            make(self._folder, self._files)
 
     def words(self) -> list[str]:
         """Return bubblewrap's words that make the files below `INSIDE`, each from a file in memory."""

@@ -34,6 +34,7 @@ VERBS = {
     "login": ("nabla.cli.login:login", "Save a service's address and a key for it."),
     "logout": ("nabla.cli.login:logout", "Forget the saved login."),
     "apiKey": ("nabla.cli.login:api_key", "Save a key."),
+    "secrets": ("nabla.cli.secrets:secrets", "Set and list secrets, and try saved credentials."),
     "links": ("nabla.cli.links:links", "Show a notebook as a page to whoever has its address."),
     "search": ("nabla.cli.search:search", "Find anything by its words and tags."),
     "audit": ("nabla.cli.audit:audit", "Tell who did or tried what, and check that the log is whole."),

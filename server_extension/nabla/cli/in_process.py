@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nabla.cli.in_process_secrets import handed
 from nabla.cli.output import duration, plain, state
 from nabla.cli.progress import Progress, explain
 from nabla.client.find import find, home_folder
@@ -29,7 +30,10 @@ def run_in_process(request: Request) -> None:
     served = service is not None and not service.passing
     from nabla.runner import execute
 
-    with Progress(log_output=request.log_output, quiet=not request.progress) as progress:
+    with (
+        handed(request, record.home, record.job) as secrets,
+        Progress(log_output=request.log_output, quiet=not request.progress) as progress,
+    ):
 
         def on_event(event: dict[str, Any]) -> None:
             # The kernel was launched just before: whatever it costs to record happens while it boots.
@@ -48,7 +52,8 @@ def run_in_process(request: Request) -> None:
             start_timeout=request.start_timeout,
             timeout=request.timeout,
             on_event=on_event,
-            env=record.marks,
+            env={**secrets.env, **record.marks},
+            from_env=secrets.parameters,
         )
     if not served:
         record.end(result)
@@ -69,6 +74,8 @@ def _record(request: Request) -> InPlace:
         "cell_timeout": request.cell_timeout,
         "start_timeout": request.start_timeout,
         "timeout": request.timeout,
+        "env": request.env,
+        "secret_files": request.secret_files,
     }
     return InPlace(
         home=home,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ class Request:
     log_output: bool
     progress: bool
     json: bool
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    secret_files: dict[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -69,6 +71,16 @@ class Request:
     show_default=True,
     help="Seconds for the kernel to start.",
 )
+@click.option(
+    "--env", multiple=True, metavar="NAME=VALUE", help="A variable; secret:NAME is a secret's value."
+)
+@click.option(
+    "--secret-file",
+    "secret_files",
+    multiple=True,
+    metavar="PATH=secret:NAME",
+    help="A file below $NABLA_SECRET_FILES with a secret's value.",
+)
 @click.option("--log-output", is_flag=True, help="Show what the cells print.")
 @click.option(
     "--progress-bar/--no-progress-bar", "progress", default=True, help="Whether to tell how far it is."
@@ -82,6 +94,8 @@ def run(in_process: bool, **given: Any) -> None:
     OUTPUT, it follows the run and fetches the notebook. Without a service it runs here, in the current
     folder, as papermill does.
     """
+    given["env"] = pairs("--env", given["env"])
+    given["secret_files"] = pairs("--secret-file", given["secret_files"])
     request = Request(parameters=collect(given), **given)
     service = None if in_process else _service()
     if service is None:
@@ -92,6 +106,14 @@ def run(in_process: bool, **given: Any) -> None:
     else:
         _check(request, remote=True)
         _on_service(service, request)
+
+
+def pairs(option: str, words: tuple[str, ...]) -> dict[str, str]:
+    """Return `KEY=VALUE` words as a dict; raises `BadInput`, repeating nothing but the option."""
+    for word in words:
+        if "=" not in word:
+            raise BadInput(f"{option} takes words like NAME=VALUE; one has no = in it.", field=option)
+    return dict(word.split("=", 1) for word in words)
 
 
 def _service() -> Service | None:
@@ -154,6 +176,8 @@ def _on_service(service: Service, request: Request) -> None:
             cell_timeout=request.cell_timeout,
             start_timeout=request.start_timeout,
             timeout=request.timeout,
+            env=request.env,
+            secret_files=request.secret_files,
             wait=False,
             origin="cli",
             on_progress=_uploaded if request.progress else None,

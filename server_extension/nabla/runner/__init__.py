@@ -29,14 +29,16 @@ def execute(
     timeout: float | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     env: dict[str, str] | None = None,
+    from_env: dict[str, str] | None = None,
 ) -> Result:
     """Run a notebook and return its `Result`, also when it failed or was cancelled (Ctrl-C, SIGTERM).
 
     `job` is a folder (made if need be) for `events.jsonl`, `progress.json`, `result.json` and
     `output.ipynb`; `output_path` gets the notebook too. Paths may be what papermill reads and writes
     (`s3://…`). Times are in seconds. `on_event` is called with each event, in order; an exception from it
-    ends the run. Raises `BadInput` or `NotFound`, before a kernel starts, for what cannot be run, and
-    `NoSpace` when a disk is full.
+    ends the run. `from_env` names, by parameter, the variable in `env` that holds its value. Raises
+    `BadInput` or `NotFound`, before a kernel starts, for what cannot be run, and `NoSpace` when a disk is
+    full.
     """
     from nabla.runner.job import Job, perform
 
@@ -52,6 +54,7 @@ def execute(
             start_timeout=start_timeout,
             timeout=timeout,
             env=dict(env or {}),
+            from_env=dict(from_env or {}),
         ),
         on_event=on_event,
     )

@@ -55,7 +55,7 @@ class Secrets:
         *,
         teams: Teams,
         projects: Projects,
-        credentials: Credentials,
+        credentials: Credentials | None,
     ) -> None:
         self._store = store
         self._secrets = store.collection(Secret)
@@ -139,6 +139,8 @@ class Secrets:
                 f"The secret {name!r} is no credential of a registry, of git or of a storage: there is "
                 "nothing to try it on."
             )
+        if self._credentials is None:
+            raise BadInput("Nothing is tried from here: start a service.")
         return await self._credentials.test(secret.type, secret.about, await self.value(secret))
 
     async def value(self, secret: Secret) -> str:
