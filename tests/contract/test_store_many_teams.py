@@ -9,7 +9,7 @@ import pytest
 
 from documents import project, run
 from nabla.schema import Project, Run
-from nabla.store import Store, Transaction
+from nabla.store import Store, Transaction, query
 
 TEAMS = [f"t{n}" for n in range(60)]
 ROWS = 400
@@ -43,11 +43,11 @@ async def walked(store: Store, cls: Any, limit: int, **filters: Any) -> list[str
             return found
 
 
-@pytest.mark.parametrize("newest", [True, False])
-@pytest.mark.parametrize("many", [1, 8, 9, 25, 50])
+@pytest.mark.parametrize(("many", "newest", "probed"), [(1, True, 20), (50, True, 20), (50, False, 2000)])
 async def test_many_teams_are_listed_in_order_and_each_row_once(
-    filled: Store, many: int, newest: bool
+    filled: Store, many: int, newest: bool, probed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(query, "PROBED", probed)
     mine = TEAMS[:many]
     every = [one async for one in _all(filled, Run)]
     for filters, kept in [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import itertools
+import json
 import struct
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
@@ -12,17 +13,18 @@ from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     FromClause,
     Select,
     String,
-    column,
+    cast,
     func,
+    literal,
     or_,
     select,
     true,
     union,
-    values,
 )
 
 from nabla.errors import BadInput
@@ -30,9 +32,12 @@ from nabla.store.tables import documents, milliseconds, search, tags
 from nabla.store.words import matching, words_of
 
 LIMIT = 1000
-BRANCHES = 8
+BRANCHES = 3
 """Walks that are written out one by one; more of one shape are one walk for each row of a small table."""
 MOST_PATHS = 10_000
+PROBED = 2_000
+"""Rows of a kind that are looked through, newest first, before many short walks are made."""
+PROBE_LIMIT = 200
 _VERSION = 1
 
 
@@ -132,6 +137,27 @@ class Query:
             or (q is not None and not words_of(q))
         )
 
+    def probe(self, cursor: str | None, limit: int, *, newest: bool) -> Select[int, str] | None:
+        """Return a statement that finds a page among the next rows of the kind, if the page lies there.
+
+        Who sees much finds a page there at once. Whoever does not get all `limit + 1` rows asks for `page`.
+        None: `page` takes few walks anyway.
+        """
+        if limit > PROBE_LIMIT or len(self._paths()) <= BRANCHES:
+            return None
+        seq, start = documents.c.seq, check_page(cursor, limit)
+        near = select(seq).where(documents.c.kind == self.kind)
+        if start is not None:
+            near = near.where(seq < start if newest else seq > start)
+        next_rows = near.order_by(_order(seq, newest=newest)).limit(PROBED).subquery()
+        return (
+            select(seq, documents.c.document)
+            .join(next_rows, next_rows.c.seq == seq)
+            .where(*self._conditions({}, ()))
+            .order_by(_order(next_rows.c.seq, newest=newest))
+            .limit(limit + 1)
+        )
+
     def page(self, cursor: str | None, limit: int, *, newest: bool) -> Select[int, str]:
         """Return the statement for `limit + 1` rows (seq, document) that follow `cursor`."""
         start = check_page(cursor, limit)
@@ -208,10 +234,23 @@ class Query:
         newest: bool,
     ) -> Select[int]:
         """Return one statement that makes a short walk for each of many paths of one shape."""
-        columns = [column(name, String) for name in names]
-        rows = [tuple(path[name] for name in names) for path in paths]
-        each = values(*columns, name=f"each_{number}").data(rows).cte(f"paths_{number}")
-        walk = self._walk({name: each.c[name] for name in names}, start, limit, newest=newest).correlate(each)
+        # One text for all of them: the statement is the same however many there are, and compiled once.
+        rows = json.dumps([[path[name] for name in names] for path in paths])
+        if self.dialect == "postgresql":
+            each = func.json_array_elements(cast(literal(rows, String), JSON)).table_valued(
+                "value", name=f"each_{number}"
+            )
+            part: dict[str, ColumnElement[str]] = {
+                name: func.json_extract_path_text(each.c.value, str(place))
+                for place, name in enumerate(names)
+            }
+        else:
+            each = func.json_each(rows).table_valued("value", name=f"each_{number}")
+            part = {
+                name: func.json_extract(each.c.value, f"$[{place}]", type_=String)
+                for place, name in enumerate(names)
+            }
+        walk = self._walk(part, start, limit, newest=newest).correlate(each)
         if self.dialect == "postgresql":
             found = walk.lateral()
             return select(found.c.seq).select_from(each.join(found, true()))

@@ -104,7 +104,10 @@ class Transaction:
         check_page(cursor, limit)
         if query.empty:
             return Page[T](items=[])
-        rows = self.connection.execute(query.page(cursor, limit, newest=newest)).all()
+        probe = query.probe(cursor, limit, newest=newest)
+        rows = [] if probe is None else self.connection.execute(probe).all()
+        if len(rows) <= limit:
+            rows = self.connection.execute(query.page(cursor, limit, newest=newest)).all()
         items = [read_document(cls, document) for _, document in rows[:limit]]
         after = cursor_of(rows[limit - 1][0]) if len(rows) > limit else None
         return Page[T](items=items, cursor=after)
