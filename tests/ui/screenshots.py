@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/hub"), str(ROOT / "tests/ui")]
 
-from house import House  # noqa: E402
+from house import House, call  # noqa: E402
 from lab import EXAMPLE, PASSWORD, PATIENCE, Lab, launch, nabla, visit, write_notebook  # noqa: E402
 from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
 
@@ -29,6 +29,7 @@ def main() -> None:
                 lab.enter()
                 live(lab)
                 both_themes(lab)
+                together(lab)
         finally:
             browser.close()
             house.stop()
@@ -82,6 +83,31 @@ def both_themes(lab: Lab) -> None:
         lab.page.set_viewport_size({"width": 1000, "height": 700})
         save(lab, f"project-small{suffix}")
         lab.page.set_viewport_size({"width": 1400, "height": 900})
+
+
+def together(lab: Lab) -> None:
+    """Show a team's page, what is found by a tag, and a notebook that is shared by link."""
+    token = lab.house.admin().token(lab.house.owner)
+    team = call(lab.house, token, "POST", "teams", json={"name": "research"}).json()["id"]
+    for name in ("proteins", "street-signs"):
+        project = {"name": name, "team": team, "tags": ["weekly"]}
+        call(lab.house, token, "POST", "projects", json=project).raise_for_status()
+    call(lab.house, token, "POST", "teams/research/service-accounts", json={"name": "nightly"})
+    lab.theme("light")
+    nabla(lab.choose_project("proteins"), "open-team").click()
+    nabla(lab.shown("team-page"), "member").first.wait_for()
+    save(lab, "team")
+    lab.search("#weekly")
+    nabla(lab.page, "found").first.wait_for()
+    save(lab, "search")
+    box = lab.search("train")
+    nabla(lab.page, "found-run").locator("[data-nabla=found]").first.click()
+    run = lab.shown("run-page")
+    box.press("Escape")
+    nabla(run, "run-share").click()
+    nabla(run, "link-create").click()
+    nabla(run, "link-address").wait_for()
+    save(lab, "share")
 
 
 def save(lab: Lab, name: str) -> None:
