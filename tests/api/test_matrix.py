@@ -60,6 +60,23 @@ def world(brain: Embedded, person: Callable[[str], httpx.Client]) -> Iterator[Wo
     return world
 
 
+def running(world: World) -> Run:
+    """Store a run that nobody drives, and return it."""
+    run = Run(
+        id="r0000000000aaa", team=world.ids["team"], project=world.ids["project"], owner="olga", name="own",
+        state="Running", spec=RunSpec(notebook="train.ipynb"), workload="r0000000000aaa-1",
+        folder="elsewhere",
+    )  # fmt: skip
+    world.add(run)
+    return run
+
+
+def expire(brain: Embedded, text: str) -> None:
+    """Let the time of a key run out."""
+    given, hashed = brain.nabla.tokens._given, credentials.hash_of(text)
+    given[hashed] = given[hashed]._replace(expires=milliseconds(now() - timedelta(seconds=1)))
+
+
 @pytest.fixture(scope="module")
 def callers(world: World, door: str, person: Callable[[str], httpx.Client]) -> Iterator[dict[str, Caller]]:
     """Everybody, by name."""
@@ -78,21 +95,13 @@ def callers(world: World, door: str, person: Callable[[str], httpx.Client]) -> I
         limit = Limit(verbs, project=project, team=ids["team"] if project else "")
         return made["api_key"]["id"], keyed(made["key"]), actor("olga", "key", limit)
 
-    run = Run(
-        id="r0000000000aaa", team=ids["team"], project=ids["project"], owner="olga", name="its own",
-        state="Running", spec=RunSpec(notebook="train.ipynb"), workload="r0000000000aaa-1",
-        folder="elsewhere",
-    )  # fmt: skip
-    world.add(run)
+    run = running(world)
     token = brain.call(brain.nabla.tokens.give_to_run(run))
     own = Limit(frozenset({"read", "run"}), project=run.project, run=run.id, team=run.team)
     revoked, out, _ = key("admin")
     world.client.delete(f"keys/{revoked}").raise_for_status()
     made = world.post("keys", name="expired", scopes=["admin"])["key"]
-    hashed = credentials.hash_of(made)
-    past = milliseconds(now() - timedelta(seconds=1))
-    given = brain.nabla.tokens._given
-    given[hashed] = given[hashed]._replace(expires=past)
+    expire(brain, made)
     found = {
         "nobody": Caller(person(""), None),
         "revoked key": Caller(out, None),

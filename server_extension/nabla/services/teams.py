@@ -78,7 +78,9 @@ class Teams:
         return await self.access.actor(user, kind, admin)
 
     async def private(self, user: str) -> Team:
-        """Return the private team of a user, made when they are first seen."""
+        """Return the private team of a user, made when they are first seen; a service account has none."""
+        if is_service(user):
+            raise NotFound("A service account has no private team: name a team.")
         try:
             return await self._teams.get(self.private_id(user))
         except NotFound:
