@@ -20,6 +20,7 @@ FORMS = {
     "an OpenAI or Anthropic key": r"\bsk-(?:ant-|proj-)?[0-9A-Za-z_-]{20,}",
     "a Hugging Face token": r"\bhf_[0-9A-Za-z]{30,}",
     "a Stripe key": r"\b[rs]k_live_[0-9A-Za-z]{16,}",
+    "a signed token (JWT)": r"\beyJ[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{10,1000}",
     "a key of Nabla": r"\bnb[a-z]_[0-9A-Za-z]{40}\b",
     "a password in an address": r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{1,100}:[^\s/:@\"'{}$<>*]{3,100}@",
     "a password": r"(?i)(?:password|passwd|secret|api_?key|access_?key|auth_?token)[\"']?\s{0,3}[=:]\s{0,3}"

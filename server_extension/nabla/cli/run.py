@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from nabla.cli.options import json_option, watch_option
 from nabla.cli.parameters import ParameterCommand, collect, parameter_options
-from nabla.errors import BadInput, did_you_mean
+from nabla.errors import BadInput, NablaError, did_you_mean
 
 if TYPE_CHECKING:
     from nabla.client.find import Service
@@ -98,6 +99,7 @@ def run(in_process: bool, **given: Any) -> None:
     given["secret_files"] = pairs("--secret-file", given["secret_files"])
     request = Request(parameters=collect(given), **given)
     service = None if in_process else _service()
+    _warn(request)
     if service is None:
         from nabla.cli.in_process import run_in_process
 
@@ -106,6 +108,22 @@ def run(in_process: bool, **given: Any) -> None:
     else:
         _check(request, remote=True)
         _on_service(service, request)
+
+
+def _warn(request: Request) -> None:
+    """Say on stderr what looks like a secret where everybody reads it."""
+    from nabla import spilled
+    from nabla.cli.output import plain
+
+    found = [*spilled.in_values(request.parameters, "parameter"), *spilled.in_values(request.env, "variable")]
+    path = Path(request.notebook)
+    if "://" not in request.notebook and path.is_file():
+        from nabla.notebook import check_notebook
+
+        with suppress(NablaError, OSError):  # what cannot be read is refused with its own sentence
+            found += spilled.in_notebook(check_notebook(path.read_bytes(), request.notebook))
+    for sentence in found:
+        click.echo(f"warning: {plain(sentence)}", err=True)
 
 
 def pairs(option: str, words: tuple[str, ...]) -> dict[str, str]:
