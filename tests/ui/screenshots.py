@@ -71,7 +71,8 @@ def both_themes(lab: Lab) -> None:
     for theme, suffix in (("light", ""), ("dark", "-dark")):
         lab.theme(theme)
         lab.sidebar()
-        nabla(lab.page, "run-row").filter(has_text="train #1").first.click()
+        # Not by the row's text: a run of nightly-train is active, and stands above.
+        nabla(lab.sidebar(), "run-list").locator("[title^='train #1:']").click()
         run = lab.shown("run-page")
         figure = run.locator("[data-nabla^=cell-] img").last
         expect(figure).to_be_attached()
