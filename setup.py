@@ -129,7 +129,6 @@ setup(
             "import-linter>=2.1",
             "jupyter-builder>=1.3",
             "looptime>=0.4",
-            "moto[server]>=5",
             "mypy>=1.13",
             "playwright>=1.48",
             "pysaml2>=7.5.5",
