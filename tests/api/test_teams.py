@@ -216,3 +216,15 @@ def test_a_team_of_others_answers_404_on_every_route(team: dict[str, httpx.Clien
             answer = eve.request(method, f"teams/{ref}{path}", json=body)
             refused(answer, 404)
             assert answer.json()["message"] == f"There is no team {ref!r}."
+
+
+def test_projects_are_listed_by_team(team: dict[str, httpx.Client]) -> None:
+    owner = team["owner"]
+    mine = ok(owner.post("projects", json={"name": fresh("mine")}), 201)
+    name = next(one["name"] for one in ok(owner.get("teams"))["items"] if not one["private"])
+    ours = ok(owner.post("projects", json={"name": fresh("ours"), "team": name}), 201)
+    of_team = [one["id"] for one in ok(owner.get("projects", params={"team": name}))["items"]]
+    assert of_team == [ours["id"]]
+    alone = [one["id"] for one in ok(owner.get("projects", params={"team": user(owner)}))["items"]]
+    assert alone == [mine["id"]]
+    refused(team["stranger"].get("projects", params={"team": name}), 404, name)

@@ -16,7 +16,7 @@ class ProjectsHandler(NablaHandler):
         "GET": Rule(
             "read",
             Page[Project],
-            query=("q", "tag", "archived", "cursor", "limit"),
+            query=("q", "team", "tag", "archived", "cursor", "limit"),
             summary="List projects, newest first.",
         ),
         "POST": Rule("write", Project, NewProject, 201, summary="Make a project."),
@@ -24,7 +24,8 @@ class ProjectsHandler(NablaHandler):
 
     async def get(self) -> None:
         """Answer a page of projects."""
-        query = ListQuery(**paging(self), archived=self.flag("archived"))
+        team = self.get_query_argument("team", None) or None
+        query = ListQuery(**paging(self), archived=self.flag("archived"), team=team)
         self.answer(await self.nabla.projects.list(self.actor, query))
 
     async def post(self) -> None:

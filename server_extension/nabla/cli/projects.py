@@ -82,24 +82,29 @@ def create(
 @projects.command("list")
 @click.option("--tag", help="Only those with this tag.")
 @click.option("--search", "-q", help="Only those whose name, tags or description have these words.")
+@click.option("--team", help="Only those of this team (id or name).")
 @click.option("--archived", is_flag=True, help="Only archived ones.")
 @click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, help="How many.")
 @json_option
-def list_(*, tag: str | None, search: str | None, archived: bool, limit: int, json: bool) -> None:
+def list_(  # noqa: PLR0917 - each is an option of the command
+    tag: str | None, search: str | None, team: str | None, archived: bool, limit: int, json: bool
+) -> None:
     """List projects, newest first."""
     with connect() as client:
-        found = client.projects.list(q=search, tag=tag, archived=archived)
+        found = client.projects.list(q=search, tag=tag, archived=archived, team=team)
         shown = list(islice(found, limit))
         more = next(found, None) is not None
+        me = client.me()
     if json:
         as_json(shown)
         return
     if not shown:
         click.echo("No projects. Make one with `nabla projects create NAME`.", err=True)
         return
+    teams = me.lenders | me.teams
     table(
-        ["ID", "NAME", "TAGS", "CREATED"],
-        [(p.id, p.name, ", ".join(p.tags), age(p.created)) for p in shown],
+        ["ID", "NAME", "TEAM", "TAGS", "CREATED"],
+        [(p.id, p.name, teams.get(p.team, p.team), ", ".join(p.tags), age(p.created)) for p in shown],
     )
     if more:
         click.echo(f"There are more: add --limit {limit * 2}.", err=True)

@@ -42,10 +42,18 @@ class Projects:
         return self._transport.read(Project, self._transport.ask("POST", "projects", body=new))
 
     def list(
-        self, *, q: str | None = None, tag: str | None = None, archived: bool | None = None
+        self,
+        *,
+        q: str | None = None,
+        tag: str | None = None,
+        archived: bool | None = None,
+        team: str | None = None,
     ) -> Iterator[Project]:
-        """Yield the projects you can see, newest first; `q` searches name, tags and description."""
-        query = {"q": q, "tag": tag, "archived": archived}
+        """Yield the projects you can see, newest first; `q` searches name, tags and description.
+
+        `team` (id or name) narrows them to one of your teams.
+        """
+        query = {"q": q, "tag": tag, "archived": archived, "team": team}
         return items(self._transport, "projects", query, Project)
 
     def get(self, project: str) -> Project:

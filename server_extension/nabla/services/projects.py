@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nabla.errors import BadInput, Conflict, Forbidden, NotFound, did_you_mean
 from nabla.ids import check_name, is_id, new_id
-from nabla.policy import Actor, check, decide
+from nabla.policy import Actor, Sight, check, decide
 from nabla.schema import (
     Link,
     NewProject,
@@ -45,6 +45,7 @@ class ListQuery:
     project: str | None = None
     states: tuple[str, ...] = ()
     name: str | None = None
+    team: str | None = None
 
 
 class Projects:
@@ -115,10 +116,14 @@ class Projects:
             return await self.get(actor, DEFAULT)
 
     async def list(self, actor: Actor, query: ListQuery) -> Page[Project]:
-        """Return the projects of the actor's teams, newest first."""
+        """Return the projects of the actor's teams, or of one of them, newest first."""
+        sight = actor.sight
+        if query.team is not None:
+            team = (await self._teams.get(actor, query.team)).id
+            sight = Sight(sight.teams & {team}, frozenset() if team in sight.teams else sight.projects)
         return await self._projects.list(
-            teams=actor.sight.teams,
-            shared=actor.sight.projects,
+            teams=sight.teams,
+            shared=sight.projects,
             q=query.q,
             tag=query.tag,
             archived=query.archived,
