@@ -12,7 +12,7 @@ import tokenize
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from nabla import spilled
+from nabla import leaks
 from nabla.errors import BadInput, did_you_mean
 from nabla.notebook import Notebook, check_notebook, kernel_name, language, tags
 
@@ -82,7 +82,7 @@ def summary(path: str, notebook: Notebook) -> NotebookSummary:
         cells=len(notebook["cells"]),
         parameters=[Parameter.model_validate(found) for found in declared(path, notebook)],
         has_parameters_cell=parameters_cell(notebook) is not None,
-        warnings=spilled.in_notebook(notebook),
+        warnings=leaks.in_notebook(notebook),
     )
 
 

@@ -354,5 +354,5 @@ def test_links_of_a_project_are_listed_with_it(person: Person) -> None:
         assert listed == [made["link"]["id"]]
     assert person("eve").get("links").json()["items"] == []
     assert [one.partition(":")[0] for one in made["warnings"]] == [
-        "Cell 1 has what looks like an AWS access key"
+        "Cell 1, line 1 looks like an AWS access key"
     ]

@@ -112,16 +112,16 @@ def run(in_process: bool, **given: Any) -> None:
 
 def _warn(request: Request) -> None:
     """Say on stderr what looks like a secret where everybody reads it."""
-    from nabla import spilled
+    from nabla import leaks
     from nabla.cli.output import plain
 
-    found = [*spilled.in_values(request.parameters, "parameter"), *spilled.in_values(request.env, "variable")]
+    found = [*leaks.in_values(request.parameters, "parameter"), *leaks.in_values(request.env, "variable")]
     path = Path(request.notebook)
     if "://" not in request.notebook and path.is_file():
         from nabla.notebook import check_notebook
 
         with suppress(NablaError, OSError):  # what cannot be read is refused with its own sentence
-            found += spilled.in_notebook(check_notebook(path.read_bytes(), request.notebook))
+            found += leaks.in_notebook(check_notebook(path.read_bytes(), request.notebook))
     for sentence in found:
         click.echo(f"warning: {plain(sentence)}", err=True)
 

@@ -217,5 +217,5 @@ def _output(folder: Path) -> bytes:
 
 
 def warnings(notebook: bytes) -> list[str]:
-    """Return a sentence for each cell of a notebook with what looks like a secret."""
-    return leaks.of_notebook(json.loads(notebook))
+    """Return a sentence for each place in a notebook, outputs too, that looks like a secret."""
+    return leaks.in_notebook(json.loads(notebook), outputs=True)
