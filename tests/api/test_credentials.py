@@ -136,6 +136,11 @@ def test_nothing_goes_to_this_machine_unless_an_admin_opened_it(kind: str) -> No
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a9fe:a9fe", False),
         ("2002:7f00:1::", False),
+        ("64:ff9b:1::a9fe:a9fe", False),
+        ("::169.254.169.254", False),
+        ("::ffff:0:169.254.169.254", False),
+        ("fec0::1", False),
+        ("192.0.0.192", False),
     ],
 )
 def test_only_addresses_of_the_internet_are_public(address: str, public: bool) -> None:
@@ -156,6 +161,26 @@ def test_a_name_is_judged_by_all_that_it_leads_to_and_asked_once(monkeypatch: py
 
     asyncio.run(look())
     assert asked == ["rebound.example"]
+
+
+@pytest.mark.parametrize("host", ["bücher.localhost", "a%2elocalhost", "straße.localhost"])
+def test_git_is_sent_to_no_other_host_than_the_one_that_was_judged(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def judged(_loop: Any, _host: str, port: int, **_: Any) -> list[Any]:
+        return [(2, 1, 6, "", ("8.8.8.8", port))]
+
+    async def look(port: int) -> Any:
+        monkeypatch.setattr(type(asyncio.get_running_loop()), "getaddrinfo", judged, raising=False)
+        about = {"url": f"http://{host}:{port}/a.git", "user": "ana"}
+        return await Credentials(Outgoing()).test("git", about, VALUE)
+
+    # curl finds *.localhost by itself, as it would find an address that is told only at the second asking.
+    with serving(lambda handler: handler.send(200)) as (url, seen):
+        said = asyncio.run(look(urlsplit(url).port or 0))
+    assert seen == []
+    assert not said.works
+    assert "as it is in DNS" in said.message
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,11 @@ PORTS = {"http": 80, "https": 443}
 METADATA = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
 """Addresses of clouds' own services that no property of theirs tells from others."""
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+INNER = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10"))
+)
+"""Networks that are not of the internet, though `ipaddress` of some versions of Python says so."""
+_PLACE = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
 class Unreachable(Unavailable):
@@ -65,7 +71,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
-    return address.is_global and not address.is_multicast and address not in METADATA
+    inside = address in METADATA or any(address in network for network in INNER)
+    return address.is_global and not address.is_multicast and not inside
 
 
 class Outgoing:
@@ -154,6 +161,14 @@ def check_url(url: str) -> None:
         raise BadInput(f"{url[:200]!r} is no address.", field="url") from None
     if parts.scheme not in PORTS or not parts.hostname or parts.username or parts.password:
         raise BadInput(f"{url[:200]!r} must begin with https:// and name a host alone.", field="url")
+    # Each library has its own way with other letters and with `%`: the host that git asks would be another
+    # than the one that was judged.
+    if not _PLACE.fullmatch(parts.netloc):
+        raise BadInput(
+            f"{url[:200]!r} names a host with letters that are not a-z, 0-9, . and -: write the name as it "
+            "is in DNS (xn--…).",
+            field="url",
+        )
 
 
 def host_of(url: str) -> str:
