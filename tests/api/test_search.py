@@ -123,6 +123,8 @@ def test_tags_of_others_and_of_what_has_none_answer_404(person: Person, made: di
     eve, ana = person("eve"), person("ana")
     for kind in ("project", "run", "team"):
         assert eve.put(f"tags/{made[kind]['id']}", json={"tags": ["x"]}).status_code == 404
+        told = eve.put(f"tags/{made[kind]['id']}", json={"tags": ["x"]}).json()
+        assert told["message"] == f"There is nothing with the id {made[kind]['id']!r}."
     for none in ("r0000000000000", "nonsense", "mb0000000000000"):
         assert ana.put(f"tags/{none}", json={"tags": ["x"]}).status_code == 404
     assert ana.put(f"tags/{made['run']['id']}", json={"tags": ["a,b"]}).status_code == 400

@@ -100,6 +100,11 @@ class Search:
     async def tag(self, actor: Actor, id: str, change: TagChange) -> Found:
         """Set, add or remove the tags of anything that has an id; `NotFound` when it is not in sight."""
         document = await self._store.read(lambda store: finding.by_id(store, id, KNOWN))
+        if not decide(actor, "write", document).visible:
+            # In the words for what is not there: the id of a team derives from its name, so anybody has it.
+            unseen = finding.missing(id)
+            unseen.about = document
+            raise unseen
         check(actor, "write", document, id)
 
         def apply(stored: Document) -> None:

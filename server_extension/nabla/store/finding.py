@@ -91,17 +91,21 @@ class Looked:
         return _last_begins([mark("n", word).text for word in self.words])
 
 
+def missing(id: str) -> NotFound:
+    """Return the error of an id that nothing in sight has."""
+    return NotFound(f"There is nothing with the id {id!r}.", field="id")
+
+
 def by_id(store: Transaction, id: str, kinds: Kinds) -> Document:
     """Return the document with this id, of whichever of `kinds`; `NotFound` when there is none."""
-    missing = NotFound(f"There is nothing with the id {id!r}.", field="id")
     try:
         check_text(id, "id")
     except BadInput:
-        raise missing from None
+        raise missing(id) from None
     statement = select(documents.c.kind, documents.c.document).where(documents.c.id == id)
     row = store.connection.execute(statement).one_or_none()
     if row is None or row.kind not in kinds:
-        raise missing
+        raise missing(id)
     return read_document(kinds[row.kind], row.document)
 
 
