@@ -21,6 +21,8 @@ from nabla.errors import BadInput
 from nabla.integrations.credentials import Credentials
 from nabla.integrations.outgoing import Outgoing, is_public, networks
 
+from .conftest import DEADLINE
+
 GIT = "/usr/lib/git-core/git-http-backend"
 VALUE = "hunter2+key"
 BASIC = "Basic " + base64.b64encode(f"ana:{VALUE}".encode()).decode()
@@ -61,13 +63,21 @@ def serving(reply: Callable[[Quiet], None]) -> Iterator[tuple[str, list[tuple[st
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", seen
-    server.shutdown()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
-def tried(kind: str, about: dict[str, str], value: str = VALUE, allowed: tuple[str, ...] = ("127.0.0.1",)):
-    return asyncio.run(Credentials(Outgoing(networks(allowed))).test(kind, about, value))
+def tried(
+    kind: str,
+    about: dict[str, str],
+    value: str = VALUE,
+    allowed: tuple[str, ...] = ("127.0.0.1",),
+    seconds: float = DEADLINE,
+):
+    return asyncio.run(Credentials(Outgoing(networks(allowed), seconds=seconds)).test(kind, about, value))
 
 
 def registry(handler: Quiet) -> None:
@@ -219,9 +229,12 @@ def test_git_takes_the_right_password_and_refuses_another(repositories: Path) ->
         right = tried("git", {"url": f"{url}/team.git", "user": "ana"})
         assert right.works, right
         wrong = tried("git", {"url": f"{url}/team.git", "user": "ana"}, "other-value")
-        missing = tried("git", {"url": f"{url}/none.git", "user": "ana"})
+        # What the address says of a number or in words is nothing that the server said.
+        missing = tried("git", {"url": f"{url}/none-401-403.git", "user": "ana"})
+        refused = tried("git", {"url": f"{url}/not-found.git", "user": "ana"}, "other-value")
     assert (wrong.works, missing.works) == (False, False)
     assert "refuses it" in wrong.message
+    assert "refuses it" in refused.message
     assert "knows no repository there" in missing.message
 
 
@@ -251,3 +264,19 @@ def test_a_storage_is_asked_with_a_signature_that_holds_for_the_right_key_only()
     assert "refuses it for the bucket 'data'" in wrong.message
     assert "no bucket 'none'" in missing.message
     assert not any(VALUE in path + header for path, header in seen)
+
+
+@pytest.mark.parametrize("kind", ["registry", "git", "storage"])
+def test_a_server_that_never_answers_is_given_up(kind: str) -> None:
+    tested = threading.Event()
+
+    def reply(handler: Quiet) -> None:
+        tested.wait(DEADLINE)
+        handler.send(200)
+
+    with serving(reply) as (url, _):
+        said = tried(kind, {"url": f"{url}/a.git", "user": "ana", "bucket": "data"}, seconds=0.2)
+        tested.set()
+    assert not said.works
+    # A machine with much to do may not even come to look up the address.
+    assert "did not answer within 0.2 s" in said.message or "cannot be resolved" in said.message

@@ -7,13 +7,14 @@ import base64
 import json
 import os
 import re
+import signal
 import tempfile
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 from nabla.errors import BadInput, NablaError
-from nabla.integrations.outgoing import PORTS, SECONDS, Answer, Unreachable, check_url, host_of
+from nabla.integrations.outgoing import PORTS, Answer, Unreachable, check_url, host_of
 from nabla.schema import Tried
 
 if TYPE_CHECKING:
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
 DOCKER_HUB = "https://registry-1.docker.io"
 DOCKER_NAMES = frozenset({"docker.io", "index.docker.io", "hub.docker.com", "registry.hub.docker.com"})
 DEFAULT_REGION = "us-east-1"
-ASKPASS = """#!/bin/sh
-case "$1" in
-Username*) printf '%s\\n' "$NABLA_GIT_USER" ;;
-*) cat "/proc/self/fd/$NABLA_GIT_PASSWORD_FD" ;;
-esac
+ANSWERS = (
+    '!answer() { [ "$1" = get ] || return 0; IFS= read -r value < "/proc/self/fd/$NABLA_GIT_PASSWORD_FD"; '
+    'printf \'username=%s\\npassword=%s\\n\' "$NABLA_GIT_USER" "$value"; }; answer'
+)
+"""Answers git from a file in memory: the password is in no command line and in no environment.
+
+It is no file itself: one that was just written cannot be run while another process that was just started
+still holds it open.
 """
-"""Answers git from a file in memory: the password is in no command line and in no environment."""
+_REFUSED = re.compile(r"^fatal: (?:Authentication failed for |.*returned error: 40[13]$)", re.MULTILINE)
+_UNKNOWN = re.compile(r"^fatal: .*(?:not found$|returned error: 404$)", re.MULTILINE)
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 REFUSED = frozenset({401, 403})
 SAID = 1 << 14
@@ -90,14 +95,15 @@ class Credentials:
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         address = await self._outgoing.resolve(host, port)
         pinned = f"{host}:{port}:{f'[{address}]' if ':' in address else address}"
-        code, said = await _ls_remote(url, pinned, about.get("user") or "git", value)
+        seconds = self._outgoing.seconds
+        code, said = await _ls_remote(url, pinned, about.get("user") or "git", value, seconds)
         if code is None:
-            return Tried(works=False, message=f"{host_of(url)} did not answer within {SECONDS:g} s.")
+            return Tried(works=False, message=f"{host_of(url)} did not answer within {seconds:g} s.")
         if code == 0:
             return Tried(works=True, message=f"{host_of(url)} takes it: the repository can be read.")
-        if "Authentication failed" in said or "403" in said or "401" in said:
+        if _REFUSED.search(said):
             return Tried(works=False, message=f"{host_of(url)} refuses it.")
-        if "not found" in said.lower():
+        if _UNKNOWN.search(said):
             return Tried(
                 works=False, message=f"{host_of(url)} knows no repository there, or not for this user."
             )
@@ -154,17 +160,16 @@ def _signed(url: str, user: str, value: str, region: str) -> dict[str, str]:
     return {str(key): str(text) for key, text in request.headers.items()}
 
 
-async def _ls_remote(url: str, pinned: str, user: str, value: str) -> tuple[int | None, str]:
+async def _ls_remote(url: str, pinned: str, user: str, value: str, seconds: float) -> tuple[int | None, str]:
     """Run `git ls-remote` against one address, and return its exit code (None: too late) and what it said."""
     with tempfile.TemporaryDirectory(prefix="nabla-git-") as name:
-        ask = await asyncio.to_thread(_write_askpass, Path(name, "askpass"))
         held = os.memfd_create("password", 0)
         try:
             os.write(held, f"{value}\n".encode())
             process = await asyncio.create_subprocess_exec(
                 *_command(url, pinned),
                 cwd=name,
-                env=_environment(name, ask, user, held),
+                env=_environment(name, user, held),
                 pass_fds=(held,),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
@@ -176,10 +181,11 @@ async def _ls_remote(url: str, pinned: str, user: str, value: str) -> tuple[int 
         finally:
             os.close(held)
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(seconds):
                 said = await _read(process)
         except TimeoutError:
-            os.killpg(process.pid, 9)
+            with suppress(ProcessLookupError):  # it ended just now
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             return None, ""
         return process.returncode, said.decode(errors="replace")
@@ -194,14 +200,9 @@ async def _read(process: asyncio.subprocess.Process) -> bytes:
     return said
 
 
-def _write_askpass(path: Path) -> Path:
-    path.write_text(ASKPASS)
-    path.chmod(0o700)
-    return path
-
-
 def _command(url: str, pinned: str) -> list[str]:
     settings = {
+        "core.askPass": "",
         "http.curloptResolve": pinned,
         "http.followRedirects": "false",
         "http.proxy": "",
@@ -210,18 +211,16 @@ def _command(url: str, pinned: str) -> list[str]:
         "protocol.http.allow": "always",
         "protocol.https.allow": "always",
     }
-    words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+    said = [*settings.items(), ("credential.helper", ANSWERS)]  # after the empty one, that forgets others
+    words = [word for key, value in said for word in ("-c", f"{key}={value}")]
     return ["git", *words, "ls-remote", "--quiet", "--", url, "HEAD"]
 
 
-def _environment(home: str, ask: Path, user: str, held: int) -> dict[str, str]:
-    kept = {
-        name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
-    }
+def _environment(home: str, user: str, held: int) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {
         "HOME": home,
         "LC_ALL": "C",
-        "GIT_ASKPASS": str(ask),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,

@@ -76,10 +76,14 @@ def is_public(address: Address) -> bool:
 
 
 class Outgoing:
-    """The door through which the service asks others; `allowed` opens networks besides the internet."""
+    """The door through which the service asks others; `allowed` opens networks besides the internet.
 
-    def __init__(self, allowed: Iterable[Network] = ()) -> None:
+    `seconds` is how long an answer may take.
+    """
+
+    def __init__(self, allowed: Iterable[Network] = (), *, seconds: float = SECONDS) -> None:
         self._allowed = tuple(allowed)
+        self.seconds = seconds
 
     def may_go(self, address: Address) -> bool:
         """Tell whether requests may go to an address."""
@@ -92,7 +96,7 @@ class Outgoing:
         none.
         """
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self.seconds):
                 loop = asyncio.get_running_loop()
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, TimeoutError):
@@ -121,7 +125,7 @@ class Outgoing:
         context = ssl.create_default_context()
         try:
             async with (
-                asyncio.timeout(SECONDS),
+                asyncio.timeout(self.seconds),
                 httpcore.AsyncConnectionPool(
                     ssl_context=context, network_backend=_pinned(self), retries=0
                 ) as pool,
@@ -135,7 +139,7 @@ class Outgoing:
                 named = {_text(key).lower(): _text(value) for key, value in response.headers}
                 return Answer(response.status, named, bytes(read[:MOST]))
         except TimeoutError:
-            raise Unreachable(f"{host_of(url)} did not answer within {SECONDS:g} s.") from None
+            raise Unreachable(f"{host_of(url)} did not answer within {self.seconds:g} s.") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
             why = " ".join(str(error).split())[:200] or type(error).__name__
             raise Unreachable(f"{host_of(url)} cannot be reached: {why}.") from None
