@@ -148,11 +148,8 @@ class Search:
 def _readable(actor: Actor, kind: str) -> frozenset[str]:
     """Return the teams whose things of this kind the actor's role lets them see, before each is looked at."""
     nouns = [noun for noun in NOUNS.get(kind, (kind,)) if not (noun in PERSONAL and actor.kind == "page")]
-    return frozenset(
-        team
-        for team, role in actor.roles.items()
-        if any("read" in MATRIX.get(noun, {}).get(role, ()) for noun in nouns)
-    )
+    reading = {role for noun in nouns for role, verbs in MATRIX.get(noun, {}).items() if "read" in verbs}
+    return frozenset(team for team, role in actor.roles.items() if role in reading)
 
 
 def _told(document: Document) -> Found:

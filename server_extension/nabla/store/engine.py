@@ -63,6 +63,7 @@ def make_engine(url: URL, *, writes: bool) -> Engine:
         raise Unavailable(
             'PostgreSQL needs the package psycopg: pip install "nabla-hub[postgres]".'
         ) from None
+    event.listen(engine, "connect", _prepare_postgresql)
     if writes:
         turn = text(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
         event.listen(engine, "begin", lambda connection: connection.execute(turn))
@@ -93,6 +94,19 @@ def _use_wal(connection: Any) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # What a word or a team matches decides the best plan, which one plan for all of them cannot know. The
+    # others cost more than they save where each question is answered in milliseconds.
+    with connection.cursor() as cursor:
+        for setting in (
+            "plan_cache_mode = force_custom_plan",
+            "jit = off",
+            "max_parallel_workers_per_gather = 0",
+        ):
+            cursor.execute(f"SET {setting}")
+    connection.commit()
 
 
 def _prepare_sqlite_reader(connection: Any, record: object) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
 
 from nabla.errors import BadInput, NotFound
 from nabla.schema import Document
-from nabla.store.query import check_text
+from nabla.store.query import among, check_text
 from nabla.store.tables import documents, search, tags
 from nabla.store.transaction import Transaction, read_document
 from nabla.store.words import QUERY_WORDS, SCOPED_TEAMS, Token, expression, mark, words_of
@@ -22,6 +22,8 @@ T = TypeVar("T", bound=Document)
 Kinds = Mapping[str, type[Document]]
 NAMES, REST = 0, 1
 """What a page goes on with: what has all the words in its name, or what has them elsewhere."""
+TAGGED = 10_000
+"""Things whose tags are counted, the newest first."""
 _VERSION = 2
 
 
@@ -57,26 +59,29 @@ class Looked:
         """Whether nothing can match, whatever is stored."""
         return not self.kinds or not (self.teams or self.shared) or (bool(self.q.strip()) and not self.words)
 
-    def seen(self) -> list[ColumnElement[bool]]:
+    def seen(self, dialect: str) -> list[ColumnElement[bool]]:
         """Return the conditions on a row."""
         c = documents.c
-        sight: ColumnElement[bool] = c.team.in_(list(self.teams))
+        sight = among(dialect, c.team, self.teams)
         if self.shared:
-            within = or_(c.project.in_(list(self.shared)), c.id.in_(list(self.shared)))
+            within = or_(among(dialect, c.project, self.shared), among(dialect, c.id, self.shared))
             sight = or_(sight, and_(c.kind.in_(list(self.shared_kinds)), within))
         conditions = [c.kind.in_(list(self.kinds)), sight]
         for kind, few in self.only.items():
-            lent = c.team.not_in(list(self.teams)) if kind in self.shared_kinds else false()
-            conditions.append(or_(c.kind != kind, c.team.in_(list(few)), lent))
+            lent = ~among(dialect, c.team, self.teams) if kind in self.shared_kinds else false()
+            conditions.append(or_(c.kind != kind, among(dialect, c.team, few), lent))
         for tag in self.tags:
             same = (tags.c.seq == c.seq, tags.c.kind == c.kind, tags.c.tag == check_text(tag, "tag"))
-            conditions.append(exists().where(*same))
+            # One look for each row that the index found, where a join would read all that have the tag.
+            conditions.append(select(tags.c.seq).where(*same).scalar_subquery().is_not(None))
         if self.without:
             conditions.append(c.id != self.without)
         return conditions
 
     def groups(self) -> list[list[Token]]:
         """Return what the index can tell of it beforehand."""
+        if not (self.words or self.tags or self.shared):
+            return []  # the teams' own index is nearer
         groups = [[mark("g", tag)] for tag in self.tags]
         if len(self.teams) + len(self.shared) <= SCOPED_TEAMS:
             groups.append(
@@ -129,14 +134,18 @@ def found(
 
 
 def tags_in_use(store: Transaction, looked: Looked, begins: str, limit: int) -> list[tuple[str, int]]:
-    """Return the tags of what may be seen that begin with `begins`, with how often, the most used first."""
+    """Return the tags of what may be seen that begin with `begins`, with how often, the most used first.
+
+    They are counted among the newest `TAGGED` things that may be seen.
+    """
     if looked.empty:
         return []
     count = func.count().label("uses")
+    seen = replace(looked, q="", tags=()).seen(store.connection.dialect.name)
+    newest = select(documents.c.seq).where(*seen).order_by(documents.c.seq.desc()).limit(TAGGED).subquery()
     statement = (
         select(tags.c.tag, count)
-        .select_from(documents.join(tags, tags.c.seq == documents.c.seq))
-        .where(*replace(looked, q="", tags=()).seen())
+        .select_from(newest.join(tags, tags.c.seq == newest.c.seq))
         .group_by(tags.c.tag)
         .order_by(count.desc(), tags.c.tag)
     )
@@ -155,7 +164,7 @@ def _statement(store: Transaction, looked: Looked, stage: int, after: int | None
         without = looked.named() if stage == REST else []
     source: FromClause = documents
     seq: ColumnElement[int] = documents.c.seq
-    conditions = looked.seen()
+    conditions = looked.seen(store.connection.dialect.name)
     if groups:
         source = documents.join(search, search.c.rowid == documents.c.seq)
         seq = search.c.rowid

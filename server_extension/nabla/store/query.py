@@ -13,11 +13,13 @@ from datetime import datetime
 from typing import TypedDict
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     ColumnElement,
     FromClause,
     Select,
     String,
+    any_,
     cast,
     func,
     literal,
@@ -299,8 +301,9 @@ class Query:
             if isinstance(value, str) and name not in path:
                 conditions.append(checked(name) == value)
         if self.teams is not None and "team" not in path:
-            seen = checked("team").in_(list(self.teams))
-            conditions.append(or_(seen, checked(self._home).in_(self.shared)) if self.shared else seen)
+            seen = among(self.dialect, checked("team"), self.teams)
+            lent = among(self.dialect, checked(self._home), self.shared)
+            conditions.append(or_(seen, lent) if self.shared else seen)
         if self.states is not None and "state" not in path:
             conditions.append(checked("state").in_(self.states))
         if given.get("archived") is not None:
@@ -321,6 +324,17 @@ class Query:
                 )
             )
         return conditions
+
+
+def among(dialect: str, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that `column` is one of `values`, as one parameter however many there are."""
+    given = list(values)
+    if len(given) <= BRANCHES:
+        return column.in_(given)
+    # A thousand parameters would take longer to bind than the rows take to find.
+    if dialect == "postgresql":
+        return column == any_(cast(literal(given, ARRAY(String)), ARRAY(String)))
+    return column.in_(select(func.json_each(json.dumps(given)).table_valued("value").c.value))
 
 
 def _order(seq: ColumnElement[int], *, newest: bool) -> ColumnElement[int]:

@@ -17,7 +17,7 @@ WORD = re.compile(r"[^\W_]+")
 WORD_LENGTH = 64
 WORD_COUNT = 5000
 QUERY_WORDS = 20
-SCOPED_TEAMS = 50
+SCOPED_TEAMS = 100
 
 
 def words_of(prose: str) -> list[str]:
