@@ -197,7 +197,9 @@ def test_an_expired_key_is_told_so(
 
 
 @pytest.mark.parametrize(
-    "text", ["nbl_", "nbl_short", "nbl_" + "a" * 40, checked_text("nbl_"), "nbw_" + "b" * 40]
+    "text",
+    ["nbl_", "nbl_short", "nbl_" + "a" * 40, checked_text("nbl_"), "nbw_" + "b" * 40],
+    ids=["empty", "short", "mistyped", "made-up", "run"],
 )
 def test_a_key_that_nobody_gave_out_is_refused_in_one_sentence(
     using: Callable[[str], httpx.Client], text: str
