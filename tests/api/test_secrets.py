@@ -130,11 +130,35 @@ value
     assert traces(Path(brain.nabla.home), *ALL_FORMS) == []
 
 
-def test_a_warm_run_is_masked_too(api: httpx.Client, project: str) -> None:
+def test_a_run_in_a_warm_slot_has_the_value_and_is_masked_too(
+    api: httpx.Client, brain: Embedded, project: str
+) -> None:
     put(api, f"project/{project}", "TOKEN")
-    run = start(api, "import os; print(os.environ['T'])", project=project, env={"T": "secret:TOKEN"})
+    backend = brain.nabla.backend
+
+    async def keep_warm() -> None:
+        backend._pool.size = 1  # as a hub's service has it
+        backend._pool.fill()
+
+    brain.call(keep_warm())
+    until(lambda: any(slot.ready for slot in backend._pool.slots), "a warm slot")
+    cell = f"import os; print(os.environ['T'], os.environ['T'] == {VALUE[:9]!r} + {VALUE[9:]!r})"
+    run = start(api, cell, project=project, env={"T": "secret:TOKEN"})
     assert final(api, run)["state"] == "Succeeded"
-    assert "[secret:TOKEN]" in api.get(f"runs/{run['id']}/notebook").text
+    assert (backend.folder(f"{run['id']}-1").parent / "handed").exists(), "it was no warm slot's"
+    assert text_of(api, run) == "[secret:TOKEN] True\n"
+    assert not any(form in api.get(f"runs/{run['id']}/log").text for form in ALL_FORMS)
+
+
+def test_a_run_form_is_told_of_what_looks_like_a_secret(api: httpx.Client) -> None:
+    leaked = "sk_live_" + "abcdefghijklmnopqrstuvwx"
+    raw = notebook("import stripe", f"stripe.api_key = '{leaked}'")
+    answer = api.post("notebooks/inspect", content=raw, params={"path": "train.ipynb"}).raise_for_status()
+    (said,) = answer.json()["warnings"]
+    assert said.startswith("Cell 2, line 1 looks like a Stripe key: ")
+    assert leaked not in answer.text
+    clean = api.post("notebooks/inspect", content=notebook("1"), params={"path": "train.ipynb"})
+    assert clean.raise_for_status().json()["warnings"] == []
 
 
 def test_a_changed_secret_is_what_a_rerun_gets(api: httpx.Client, project: str) -> None:
@@ -193,11 +217,13 @@ def text_of(api: httpx.Client, run: dict) -> str:
     return "".join(shown["cells"][0]["outputs"][0]["text"])
 
 
-def printed(api: httpx.Client, project: str, name: str) -> str:
-    cell = "import os; print('LENGTH', len(os.environ['T']))"
-    run = final(api, start(api, cell, project=project, env={"T": f"secret:{name}"}))
+def printed(api: httpx.Client, project: str, *names: str) -> list[str]:
+    """Return the lengths of secrets, as a run sees them."""
+    cell = f"import os; print(*(len(os.environ[f'T{{n}}']) for n in range({len(names)})))"
+    env = {f"T{n}": f"secret:{name}" for n, name in enumerate(names)}
+    run = final(api, start(api, cell, project=project, env=env))
     assert run["state"] == "Succeeded", run
-    return text_of(api, run).split()[1]
+    return text_of(api, run).split()
 
 
 def test_the_projects_comes_before_the_clusters_before_the_teams_and_ones_own_is_last(
@@ -206,11 +232,15 @@ def test_the_projects_comes_before_the_clusters_before_the_teams_and_ones_own_is
     team = api.post("teams", json={"name": "order"}).raise_for_status().json()["id"]
     inside = api.post("projects", json={"name": "ordered", "team": team}).raise_for_status().json()["id"]
     places = ["user/-", f"team/{team}", "cluster/-", f"project/{inside}"]
-    for length, place in enumerate(places, 10):
-        put(api, place, "ONE", "v" * length)
-    for length in (13, 12, 11, 10):
-        assert printed(api, inside, "ONE") == str(length)
-        assert api.delete(f"secrets/{places[length - 10]}/ONE").status_code == 204
+    names = ["IN_ONE", "IN_TWO", "IN_THREE", "IN_ALL"]
+    for count, name in enumerate(names, 1):
+        for length, place in enumerate(places[:count], 10):
+            put(api, place, name, "v" * length)
+    assert printed(api, inside, *names) == ["10", "11", "12", "13"]
+    assert api.delete(f"secrets/{places[3]}/IN_ALL").status_code == 204
+    assert printed(api, inside, "IN_ALL") == ["12"]
+    for name in names[2:]:
+        assert api.delete(f"secrets/cluster/-/{name}").status_code == 204
 
 
 def test_members_use_and_list_a_teams_secrets_admins_set_them_and_others_see_nothing(
@@ -233,7 +263,7 @@ def test_members_use_and_list_a_teams_secrets_admins_set_them_and_others_see_not
     ):
         assert eve.request(verb, f"secrets/team/{team}{path}").status_code == 404
     inside = ana.post("projects", json={"name": "work", "team": team}).raise_for_status().json()["id"]
-    assert printed(ben, inside, "SHARED") == str(len(VALUE))
+    assert printed(ben, inside, "SHARED") == [str(len(VALUE))]
 
 
 def test_a_guest_who_may_write_runs_with_a_projects_secrets_and_lists_none(person: Person) -> None:
@@ -245,7 +275,6 @@ def test_a_guest_who_may_write_runs_with_a_projects_secrets_and_lists_none(perso
     ana.post(f"projects/{shared}/shares", json={"user": "eve", "access": "write"}).raise_for_status()
     assert eve.get(f"secrets/project/{shared}").status_code == 404
     run = start(ana, "import os; print(len(os.environ['T']))", project=shared, env={"T": "secret:INSIDE"})
-    final(ana, run)
     again = eve.post(f"runs/{run['id']}/rerun", json={})
     assert again.status_code == 201, again.text
     assert final(eve, again.json())["state"] == "Succeeded"
@@ -262,7 +291,7 @@ def test_only_an_admin_of_the_hub_sets_and_lists_the_clusters_and_everybody_uses
     assert ana.get("secrets/cluster/-").status_code == 403
     assert ana.put("secrets/cluster/-", json={"name": "X", "value": VALUE}).status_code == 403
     own = ana.post("projects", json={"name": "uses the cluster's"}).raise_for_status().json()["id"]
-    assert printed(ana, own, "FOR_ALL") == str(len(VALUE))
+    assert printed(ana, own, "FOR_ALL") == [str(len(VALUE))]
     api.delete("secrets/cluster/-/FOR_ALL")
 
 
@@ -289,7 +318,7 @@ def test_the_key_may_be_away_and_come_back_and_nothing_is_lost(
     finally:
         file.with_name("away").rename(file)
     assert file.read_bytes() == before
-    assert printed(api, project, "LASTING") == str(len(VALUE))
+    assert printed(api, project, "LASTING") == [str(len(VALUE))]
 
 
 def test_rows_that_were_swapped_in_the_database_do_not_open(
@@ -326,7 +355,7 @@ def test_every_value_moves_under_a_new_key_and_can_be_read_all_the_time(
     state = api.get("secret-keys").json()
     assert state["keys"][0]["id"] != old
     assert not state["moving"]
-    assert printed(api, project, "MANY_7") == str(len(VALUE))
+    assert printed(api, project, "MANY_7") == [str(len(VALUE))]
 
 
 def test_who_is_no_admin_may_not_ask_for_keys(person: Person) -> None:
