@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -16,33 +13,9 @@ import pytest
 from nabla.embedded import Embedded
 
 from .conftest import DEADLINE, events, final, notebook, start, until, upload
+from .hidden import ALL_FORMS, VALUE, put, traces
 
 Person = Callable[[str], httpx.Client]
-VALUE = "hunter2/Ünlocked+key"
-ALL_FORMS = (
-    VALUE,
-    base64.b64encode(VALUE.encode()).decode(),
-    base64.urlsafe_b64encode(VALUE.encode()).decode(),
-    quote(VALUE, safe=""),
-    json.dumps(VALUE)[1:-1],
-)
-
-
-def put(api: httpx.Client, place: str, name: str, value: str = VALUE, **more: object) -> dict:
-    answer = api.put(f"secrets/{place}", json={"name": name, "value": value, **more})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-def traces(home: Path, *values: str) -> list[str]:
-    """Return the files of a home, and of the memory of all, that hold one of these values."""
-    found = []
-    for folder in (home, Path("/dev/shm")):
-        for path in folder.rglob("*"):
-            with contextlib.suppress(OSError):
-                raw = path.read_bytes() if path.is_file() else b""
-                found += [str(path) for value in values if value.encode() in raw]
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -142,12 +115,18 @@ def test_a_run_in_a_warm_slot_has_the_value_and_is_masked_too(
 
     brain.call(keep_warm())
     until(lambda: any(slot.ready for slot in backend._pool.slots), "a warm slot")
-    cell = f"import os; print(os.environ['T'], os.environ['T'] == {VALUE[:9]!r} + {VALUE[9:]!r})"
+    cell = f"""
+import os, sys
+print(os.environ['T'], os.environ['T'] == {VALUE[:9]!r} + {VALUE[9:]!r})
+os.write(sys.stderr._original_stdstream_copy, os.environ['T'].encode() + b" past the kernel\\n")
+"""
     run = start(api, cell, project=project, env={"T": "secret:TOKEN"})
     assert final(api, run)["state"] == "Succeeded"
     assert (backend.folder(f"{run['id']}-1").parent / "handed").exists(), "it was no warm slot's"
     assert text_of(api, run) == "[secret:TOKEN] True\n"
-    assert not any(form in api.get(f"runs/{run['id']}/log").text for form in ALL_FORMS)
+    log = api.get(f"runs/{run['id']}/log").text
+    assert "[secret:TOKEN] past the kernel" in log
+    assert not any(form in log for form in ALL_FORMS)
 
 
 def test_a_run_form_is_told_of_what_looks_like_a_secret(api: httpx.Client) -> None:
