@@ -2,8 +2,8 @@
 
 The peer asks the same database for the same rows in the same run, without our index: every word by LIKE on
 the stored text, in the same teams, newest first. Names come first with us and not with it, so it may stop
-early where we may not, and it reads text where we make documents of it. Each call is timed by the clock and by
-the processor time of this process and of the database's, as other work may run on the machine.
+early where we may not, and it reads text where we make documents of it. Each call is timed by the clock and
+by the processor time of this process and of the database's, as other work may run on the machine.
 `--only sqlite` or `--only postgresql` picks one database.
 """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, union_all
+from sqlalchemy.exc import DBAPIError
 
 from nabla.errors import BadInput
 from nabla.schema import AuditCheck, AuditEntry, now
@@ -35,26 +37,45 @@ _INSERT = {
     style: f"INSERT INTO audit ({', '.join(_COLUMNS)}) VALUES ({', '.join([mark] * len(_COLUMNS))})"  # noqa: S608
     for style, mark in (("qmark", "?"), ("pyformat", "%s"))
 }
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def append(connection: Connection, lines: Iterable[Line]) -> None:
     """Write lines at the end of the chain; the caller's transaction must be the only one that writes."""
-    number, hash = connection.exec_driver_sql(_HEAD).one_or_none() or (0, "")
+    with closing(connection.connection.cursor()) as cursor, _as_usual(connection):
+        cursor.execute(_HEAD)
+        number, hash = cursor.fetchone() or (0, "")
+        rows = _rows(lines, number, hash)
+        cursor.executemany(_INSERT[connection.dialect.paramstyle], rows)
+
+
+@contextmanager
+def _as_usual(connection: Connection) -> Iterator[None]:
+    """Raise what the driver raises as SQLAlchemy does, which is not between it and us here."""
+    driver = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except driver as error:
+        raise DBAPIError.instance(None, None, error, driver) from error
+
+
+def _rows(lines: Iterable[Line], number: int, hash: str) -> list[tuple[Any, ...]]:
+    """Return the values of all columns of lines that follow the line `number` with its `hash`."""
     time = milliseconds(now())
     rows = []
     for line in lines:
         number += 1
         values = [number, time, *(getattr(line, name) for name in _HASHED[2:])]
         for at in _SIDES:
-            values[at] = None if values[at] is None else json.dumps(values[at], separators=(",", ":"))
+            values[at] = None if values[at] is None else _encode(values[at])
         hash = _hash(hash, values)
         rows.append((*values, hash))
-    connection.exec_driver_sql(_INSERT[connection.dialect.paramstyle], rows if len(rows) > 1 else rows[0])
+    return rows
 
 
 def _hash(before: str, values: list[Any]) -> str:
     """Return the hash of a line (its values in the order of the columns) that follows the hash `before`."""
-    return hashlib.sha256(json.dumps([before, *values], separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_encode([before, *values]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
