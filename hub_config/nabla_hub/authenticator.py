@@ -113,9 +113,8 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
         if model is None:
             self._told_failure(handler, data, "Name or password is not right, or the account is not active.")
         else:
-            way = (
-                "a second step" if "proved" in data else "a one-time link" if data.get("link") else "password"
-            )
+            second = isinstance(data.get("proved"), half_signed.Proved)  # a form's field of this name is none
+            way = "a second step" if second else "a one-time link" if data.get("link") else "password"
             self._record(handler, "sign-in", actor=model["name"], name=model["name"], detail=f"By {way}.")
         return model
 
@@ -256,9 +255,11 @@ class NablaAuthenticator(Authenticator):  # type: ignore[misc]
 
     def get_handlers(self, app: Any) -> list[tuple[str, type[RequestHandler]]]:
         """Return JupyterHub's pages and ours, and begin: the admin's link, the watch on the service."""
+        from nabla_hub.navigation import guard_hub
         from nabla_hub.pages import routes
         from nabla_hub.second_factor_pages import routes as second
 
+        guard_hub()
         self._trusted = set(app.trusted_downstream_ips)
         self._leave_link(app)
         self.reception.start()

@@ -170,8 +170,10 @@ def _hub(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
     c.JupyterHub.template_paths = [str(package / "templates")]
     # Said, because not all browsers take it for granted: no other site's form or picture carries a cookie.
     # The pages of people's servers have the hub's origin: they must not open a page of ours and read it.
+    # Nor may their scripts read the secret of our forms, which every page of ours has in itself.
     c.JupyterHub.tornado_settings = {
         "cookie_options": {"samesite": "Lax"},
+        "xsrf_cookie_kwargs": {"httponly": True, "samesite": "Lax"},
         "headers": {"Cross-Origin-Opener-Policy": "noopener-allow-popups"},
     }
     c.JupyterHub.logo_file = str(package / "static" / "logo.svg")

@@ -71,6 +71,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
             base_url=prefix,
             identity_provider=ServiceIdentity(),
             extra_handlers=[*front, *pages],
+            xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
             nabla_trusted_proxies=frozenset(os.environ.get("NABLA_TRUSTED_PROXIES", "").split()),
         )
         address = urlsplit(url)

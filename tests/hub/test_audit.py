@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from house import Browser, House, call, until
+from house import Browser, House, call, hidden, until
 
 
 def lines(house: House, browser: Browser, **query: str) -> list[dict[str, Any]]:
@@ -26,6 +26,19 @@ def test_a_sign_in_that_worked_and_one_that_did_not_are_lines(house: House) -> N
     for line in found:
         assert (line["via"], line["address"], line["name"]) == ("hub", "127.0.0.1", house.owner)
     assert "wrong password" not in str(found)
+
+
+def test_nobody_claims_a_second_step_by_a_field_of_a_form(house: House) -> None:
+    browser = house.browser()
+    fields = hidden(browser.get("/hub/login").text) | {"username": house.owner, "proved": "yes"}
+    browser.post("/hub/login", data=fields | {"password": "a long enough password"})
+    assert browser.user == house.owner
+    admin = house.admin()
+    found = until(
+        lambda: (seen := lines(house, admin, verb="sign-in", outcome="done")) and len(seen) > 1 and seen,
+        "the lines of both sign-ins",
+    )
+    assert not [line for line in found if "second step" in line["detail"]]
 
 
 def test_the_start_and_the_stop_of_a_server_are_lines(house: House) -> None:

@@ -78,7 +78,7 @@ class TestSessions:
     def test_cookies_are_for_this_site_and_not_for_scripts(self, house: House) -> None:
         admin = house.admin()
         kept = {cookie.name: cookie for cookie in admin.cookies.jar}
-        for name in ("jupyterhub-hub-login", "jupyterhub-session-id"):
+        for name in ("jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf"):
             assert kept[name].has_nonstandard_attr("HttpOnly")
         for cookie in kept.values():
             assert cookie.get_nonstandard_attr("SameSite") == "Lax", cookie.name

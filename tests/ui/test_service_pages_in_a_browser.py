@@ -85,3 +85,61 @@ def test_another_page_of_this_origin_cannot_fetch_or_frame_one(page: Page, house
       try { return frame.contentDocument?.body?.innerText ?? ''; } catch { return ''; }
     }"""
     assert "API keys" not in page.evaluate(framed, f"{BASE}keys")
+
+
+READS = """async path => {
+  const told = [];
+  for (const mode of ['cors', 'same-origin', 'no-cors']) {
+    const answer = await fetch(path, { mode });
+    told.push(await answer.text());
+  }
+  return told;
+}"""
+COOKIES = """async path => {
+  const frame = document.createElement('iframe');
+  const loaded = new Promise(done => { frame.onload = done; });
+  frame.src = path;
+  document.body.append(frame);
+  await loaded;
+  try { return frame.contentDocument?.cookie ?? ''; } catch { return ''; }
+}"""
+TOKEN = """async ([path, token]) => {
+  history.replaceState({}, '', '/hub/token');  // so that the request seems to come from there
+  const about = { method: 'POST', body: '{}', headers: { 'Content-Type': 'application/json' } };
+  return (await fetch(`${path}?_xsrf=${encodeURIComponent(token)}`, about)).status;
+}"""
+
+
+@pytest.fixture
+def hostile(page: Page, house: House) -> Iterator[Page]:
+    """A page as somebody's server may send it, opened by the signed-in admin."""
+    address = f"{house.url}/user/mallory/page"
+    visitor = page.context.new_page()
+    visitor.route(address, lambda route: route.fulfill(content_type="text/html", body="<body>hello</body>"))
+    visitor.goto(address)
+    yield visitor
+    visitor.close()
+
+
+def test_a_script_of_another_page_acts_for_nobody_by_cookies(hostile: Page, house: House) -> None:
+    for path in ("me", "keys", "audit", "teams"):
+        for said in hostile.evaluate(READS, f"{BASE}api/v1/{path}"):
+            assert "Sign in first" in said, (path, said[:200])
+    for said in hostile.evaluate(READS, "/hub/home"):
+        assert f'user: "{house.owner}"' not in said
+    said = hostile.evaluate(READS, "/hub/api/users")[2]
+    assert '"name"' not in said
+
+
+def test_a_script_of_another_page_has_no_forms_secret_and_makes_no_token(hostile: Page, house: House) -> None:
+    for path in (f"{BASE}nothing-here", f"{BASE}api/v1/health", "/hub/static/css/style.min.css"):
+        assert "_xsrf" not in hostile.evaluate(COOKIES, path)
+    for home in hostile.evaluate(READS, "/hub/home"):
+        token = home.partition('xsrf_token: "')[2].partition('"')[0]
+        assert hostile.evaluate(TOKEN, [f"/hub/api/users/{house.owner}/tokens", token]) == 403
+
+
+def test_the_hubs_own_pages_still_make_tokens(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/hub/token")
+    page.get_by_role("button", name="Request new API token").click()
+    expect(page.locator("#token-result")).not_to_be_empty()
