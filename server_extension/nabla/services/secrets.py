@@ -37,7 +37,9 @@ class Place:
     """Where secrets lie: a team, a project, the cluster, or what is a user's own."""
 
     def __init__(self, scope: SecretScope, team: str, project: str | None, name: str) -> None:
-        self.scope, self.team, self.project, self.name = scope, team, project, name
+        self.scope, self.team, self.project = scope, team, project
+        self.has = f"{name} {'have' if name == 'You' else 'has'}"
+        """Begins a sentence about its secrets."""
 
     def secret(self, owner: str, name: str, id: str = "") -> Secret:
         """Return a secret of this place, as the policy is asked about it."""
@@ -178,7 +180,7 @@ class Secrets:
     def _check_room(self, store: Transaction, place: Place) -> None:
         held = store.count(Secret, teams=[place.team], project=place.project or "")
         if held >= MOST:
-            raise TooLarge(f"{place.name} has {held} secrets, which is the most: delete some first.")
+            raise TooLarge(f"{place.has} {held} secrets, which is the most: delete some first.")
 
     async def _find(self, actor: Actor, verb: Verb, scope: str, owner: str, name: str) -> Secret:
         place = await self._place(actor, scope, owner)
@@ -187,7 +189,7 @@ class Secrets:
         if found is None:
             page = await self._secrets.list(teams=[place.team], project=place.project or "", limit=200)
             near = did_you_mean(name, [secret.name for secret in page.items])
-            raise NotFound(f"{place.name} has no secret {name!r}.{near}", field="name")
+            raise NotFound(f"{place.has} no secret {name!r}.{near}", field="name")
         return found
 
     @staticmethod
