@@ -71,9 +71,9 @@ def kept(name: str, *sources: str) -> Path:
     """Return where a filled SQLite file of this benchmark is kept from run to run, until the code changes."""
     digest = hashlib.sha256()
     package = Path(nabla.__file__).parent
-    for path in sorted(
-        [*map(Path, sources), Path(__file__), *package.glob("s*/*.py"), *package.glob("migrations/**/*.py")]
-    ):
+    stored = [package / "store" / f"{name}.py" for name in ("lines", "tables", "words")]
+    rest = [*package.glob("schema/*.py"), *package.glob("migrations/**/*.py")]
+    for path in sorted([*map(Path, sources), Path(__file__), *stored, *rest]):
         digest.update(path.read_bytes())
     folder = Path(tempfile.gettempdir()) / f"nabla-benchmarks-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

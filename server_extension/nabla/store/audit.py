@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, union_all
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    String,
+    TableValuedAlias,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy.exc import DBAPIError
 
 from nabla.errors import BadInput
@@ -149,23 +164,37 @@ def find(
     if stop is not None:
         low, high = (stop, high) if newest else (low, stop)
     order = audit.c.id.desc() if newest else audit.c.id
-    walks = [
-        select(audit.c.id)
-        .where(*_walk(path, low, high), *filters.rest(path))
-        .order_by(order)
-        .limit(limit + 1)
-        for path in paths
-    ]
     found = select(audit).order_by(order).limit(limit + 1)
-    if len(walks) == 1:
-        found = walks[0].with_only_columns(*audit.c)
-    elif walks:
-        # One short walk along an index for each team, then the nearest lines of all of them.
-        merged = union_all(*(select(walk.subquery().c.id) for walk in walks)).subquery()
-        found = found.where(audit.c.id.in_(select(merged.c.id)))
-    rows = connection.execute(found).all() if walks else []
+    if len(paths) == 1:
+        found = found.where(*_walk(paths[0], low, high), *filters.rest(paths[0]))
+    elif paths:
+        team = _each(connection.dialect.name, [path["team"] for path in paths])
+        walk = select(audit.c.id).where(*_walk({"team": team.c.value}, low, high), *filters.rest({"team"}))
+        short = walk.order_by(order).limit(limit + 1).correlate(team)
+        found = found.where(audit.c.id.in_(_nearest(connection.dialect.name, team, short)))
+    rows = connection.execute(found).all() if paths else []
     after = int(rows[limit - 1].id) if len(rows) > limit else stop
     return [entry_of(row) for row in rows[:limit]], after
+
+
+def _each(dialect: str, teams: list[str]) -> TableValuedAlias:
+    """Return a table of one column `value`, the same statement for any number of teams."""
+    text = json.dumps(teams)
+    if dialect == "postgresql":
+        given = func.json_array_elements_text(cast(literal(text, String), JSON))
+    else:
+        given = func.json_each(text)
+    return given.table_valued("value", name="teams")
+
+
+def _nearest(dialect: str, team: TableValuedAlias, walk: Select[int]) -> Select[int]:
+    """Return the lines of a short walk along the index for each team."""
+    if dialect == "postgresql":
+        found = walk.lateral()
+        return select(found.c.id).select_from(team.join(found, true()))
+    # SQLite has no LATERAL, and looks up each number that a dependent subquery gives instead.
+    line = audit.alias("line")
+    return select(line.c.id).select_from(team.join(line, line.c.id.in_(walk)))
 
 
 def _span(connection: Connection, filters: AuditFilters) -> tuple[int, int]:
@@ -196,7 +225,7 @@ def _first_at(connection: Connection, time: int) -> int:
     return int(low)
 
 
-def _walk(path: dict[str, str], low: int, high: int) -> list[ColumnElement[bool]]:
+def _walk(path: Mapping[str, str | ColumnElement[str]], low: int, high: int) -> list[ColumnElement[bool]]:
     conditions = [audit.c[name] == value for name, value in path.items()]
     return [*conditions, audit.c.id >= low, audit.c.id <= high]
 
