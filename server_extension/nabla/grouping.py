@@ -73,7 +73,9 @@ def places(rules: Sequence[GroupRule], groups: Iterable[str]) -> dict[str, Place
     for group in groups:
         for rule in rules:
             match = re.fullmatch(rule.group, group)
-            team = match.expand(rule.team).lower() if match else ""
+            named = match.expand(rule.team) if match else ""
+            # lower() makes ASCII of some letters that are none: another's group would lead into the team.
+            team = named.lower() if named.isascii() else ""
             if not _NAME.fullmatch(team):
                 continue
             known = found.get(team)

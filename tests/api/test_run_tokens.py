@@ -152,3 +152,28 @@ def test_a_run_that_cannot_reach_the_service_is_given_no_token(
     monkeypatch.setattr(brain.nabla, "workload_url", "")
     run = final(api, start(api, "import os\nprint([name for name in os.environ if 'API_KEY' in name])"))
     assert "[]" in printed(api, run)
+
+
+def test_a_key_of_one_project_gets_no_other_secret_when_the_projects_goes(
+    owner: httpx.Client, door: str, brain: Embedded
+) -> None:
+    inside = owner.post("projects", json={"name": "narrow"}).raise_for_status().json()["id"]
+    owner.put("secrets/user/-", json={"name": "SAME", "value": "of ana alone"}).raise_for_status()
+    asked = {"name": "ci", "scopes": ["admin"], "project": inside}
+    key = owner.post("keys", json=asked).raise_for_status().json()["key"]
+    whole = brain.nabla.catalogue[-1].name
+    waits = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
+    held = start(owner, waits, project=inside, instance=whole)
+    with httpx.Client(base_url=door, headers={"X-Api-Key": key}, timeout=60) as narrow:
+        place = f"secrets/project/{inside}"
+        narrow.put(place, json={"name": "SAME", "value": "of the project"}).raise_for_status()
+        env = {"T": "secret:SAME"}
+        run = start(
+            narrow, "import os; os.environ['T']", project=inside, instance=whole, env=env, name="queued"
+        )
+        assert narrow.get(f"runs/{run['id']}").json()["state"] == "Pending"
+        assert narrow.delete(f"{place}/SAME").status_code == 204
+        owner.post(f"runs/{held['id']}/cancel").raise_for_status()
+        ended = final(narrow, run)
+    assert ended["state"] == "Error", ended
+    assert "'SAME'" in ended["reason"]

@@ -36,7 +36,9 @@ def test_of_several_groups_the_one_with_most_rights_counts() -> None:
     assert places(read_rules(rules), ["leads", "staff"])["lab"].create is True
 
 
-@pytest.mark.parametrize("group", ["ds-", "ds-a/b", "ds-../x", "ds-" + "a" * 40, "ds-a b", "ds-é", "ds-a\0"])
+@pytest.mark.parametrize(
+    "group", ["ds-", "ds-a/b", "ds-../x", "ds-" + "a" * 40, "ds-a b", "ds-é", "ds-a\0", "ds-\u212a"]
+)
 def test_a_group_that_names_no_team_gives_none(group: str) -> None:
     assert found([{"group": "(?s)ds-(.*)", "team": "\\1", "create": True}], group) == {}
 

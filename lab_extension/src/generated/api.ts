@@ -27,8 +27,10 @@ export interface ApiKey {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -139,8 +141,10 @@ export interface Document {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -237,8 +241,10 @@ export interface Invitation {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -279,8 +285,10 @@ export interface Link {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -357,8 +365,10 @@ export interface Membership {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -562,8 +572,10 @@ export interface Project {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -648,8 +660,10 @@ export interface Run {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -667,6 +681,8 @@ export interface Run {
   git: GitState | null;
   origin: "panel" | "cli" | "sdk" | "api";
   rerun_of: string | null;
+  /** Started with a key that opens this project only: so do its secrets. */
+  only_project: boolean;
   /** Id of its workload: the run's id and the attempt. */
   workload: string;
   started: string | null;
@@ -729,8 +745,10 @@ export interface Secret {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -775,8 +793,10 @@ export interface ServiceAccount {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -799,8 +819,10 @@ export interface Share {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -824,8 +846,10 @@ export interface Snapshot {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;
@@ -878,8 +902,10 @@ export interface Team {
   id: string;
   team: string;
   project: string | null;
-  /** The user who made it. */
+  /** The user whose it is: who made it, until it is handed to another. */
   owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
   name: string;
   state: string;
   target: string;

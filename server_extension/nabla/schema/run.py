@@ -185,6 +185,9 @@ class Run(Document):
     git: GitState | None = None
     origin: Origin = "api"
     rerun_of: str | None = None
+    only_project: bool = Field(
+        default=False, description="Started with a key that opens this project only: so do its secrets."
+    )
     workload: str = Field(default="", description="Id of its workload: the run's id and the attempt.")
     started: datetime | None = None
     finished: datetime | None = None

@@ -177,6 +177,7 @@ class Runs:
             spec=spec,
             snapshot=snapshot.id,
             git=snapshot.git,
+            only_project=actor.limit is not None and actor.limit.project is not None,
         )
 
     @staticmethod

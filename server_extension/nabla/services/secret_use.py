@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from nabla.errors import BadInput, Forbidden
-from nabla.policy import Actor
+from nabla.policy import ALL, Actor, Limit
 from nabla.references import CLUSTER, PARAMETER, choose, references, referred, unknown, usable
 from nabla.schema import Run, RunSpec, Secret, now
 
@@ -61,6 +61,8 @@ class SecretUse:
         if not names:
             return Given(env=plain)
         actor = await self._teams.actor(run.owner, "token", admin=False)
+        if run.only_project:  # a secret of this name may have gone since, and an own one have come to light
+            actor = replace(actor, limit=Limit(ALL, project=run.project, team=run.team))
         chosen = await self._chosen(actor, run.team, run.project or "", names)
         known = {name: await self._secrets.value(secret) for name, secret in chosen.items()}
         await self._note_use(chosen.values())
