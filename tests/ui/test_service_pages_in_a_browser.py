@@ -47,7 +47,7 @@ def test_a_team_is_made_and_its_members_get_roles(page: Page, house: House) -> N
     page.get_by_label("Role of", exact=False).select_option("admin")
     expect(page.get_by_role("alert")).to_contain_text("last owner")
     page.get_by_role("button", name="Invite").click()
-    assert "join?token=nbi_" in page.get_by_label("Whoever opens this link").input_value()
+    assert "join?token=nbi_" in page.get_by_label("Who takes this link up").input_value()
 
 
 def test_a_theme_is_kept_over_the_pages(page: Page, house: House) -> None:

@@ -116,7 +116,7 @@ class TeamPage(ServicePage):
             "keys": keys,
             "invitations": invitations,
             "ownerless": await self.nabla.members.ownerless(self.actor, self.ref),
-            **dict.fromkeys(("link", "invited", "key", "removal", "removal_of", "heirs")),
+            **dict.fromkeys(("link", "invited", "key", "removal", "removal_of", "heirs", "key_of")),
         }
 
     async def do_role(self) -> str:
@@ -167,8 +167,10 @@ class TeamPage(ServicePage):
     async def do_key(self) -> dict[str, Any]:
         """Make a key for a service account; its text is on this one page and nowhere else."""
         account = self.text("account")
-        given = {"name": "key", "scopes": ["run", "deploy"], "service_account": account, "days": 365}
-        return {"key": await self.nabla.keys.create(self.actor, NewApiKey.read(given))}
+        name = (await self.nabla.service_accounts.get(self.actor, account)).name
+        given = {"name": name, "scopes": ["run", "deploy"], "service_account": account, "days": 365}
+        made = await self.nabla.keys.create(self.actor, NewApiKey.read(given))
+        return {"key": made, "key_of": name}
 
     async def do_revoke(self) -> str:
         """Revoke a key of a service account."""

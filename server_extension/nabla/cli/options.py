@@ -19,10 +19,19 @@ watch_option = click.option("--watch", is_flag=True, help="Follow it to its end.
 
 
 def connect() -> Client:
-    """Return a client of the service, or of one in this process."""
+    """Return a client of the service, or of one in this process; say so when a key is left aside."""
     from nabla.client import Client
+    from nabla.client.find import key_of_environment
 
-    return Client()
+    client = Client()
+    key = key_of_environment()
+    if key and client.service.key != key:
+        click.echo(
+            f"The key in the environment is not used: NABLA_URL does not say for which service it is, and "
+            f"this is {client.service.place}.",
+            err=True,
+        )
+    return client
 
 
 def one(noun: str) -> Callable[[F], F]:

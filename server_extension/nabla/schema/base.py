@@ -48,7 +48,8 @@ class Document(Model):
     id: str
     team: str
     project: str | None = None
-    owner: str = Field(description="The user who made it.")
+    owner: str = Field(description="The user whose it is: who made it, until it is handed to another.")
+    author: str = Field(default="", description="Who made it, once that is not its owner any more.")
     name: str
     state: str = ""
     target: str = ""

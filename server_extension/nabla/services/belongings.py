@@ -53,9 +53,13 @@ class Belongings:
         ]
 
     def hand_over(self, store: Transaction, things: Iterable[Document], to: str) -> None:
-        """Make `to` the owner of things."""
+        """Make `to` the owner of things; who made them stays written down."""
+
+        def give(stored: Document) -> None:
+            stored.author, stored.owner = stored.author or stored.owner, to
+
         for one in things:
-            store.change(type(one), one.id, lambda stored: setattr(stored, "owner", to))
+            store.change(type(one), one.id, give)
 
     def ownerless(self, store: Transaction, team: str) -> list[Document]:
         """Return what is owned in a team by somebody who is not in it, nor was let into the project."""

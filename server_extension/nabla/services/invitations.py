@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from nabla.caller import doing
 from nabla.errors import BadInput, Conflict, Forbidden, NotFound, TooLarge
 from nabla.ids import is_id, new_id
 from nabla.policy import MATRIX, ROLES, Actor, check
@@ -113,7 +114,8 @@ class Invitations:
             found, team = _good(store, actor, asked)
             if member(store, team.id, actor.user) is not None:
                 raise Conflict(f"You are in the team {team.name!r} already.")
-            _drop(store, found)
+            with doing("accept"):
+                _drop(store, found)
             return store.add(membership(team.id, actor.user, role=found.role, source="invitation"))
 
         return await self._store.call(join)

@@ -172,7 +172,7 @@ def _verb(document: Document, before: Fields | None, after: Fields | None, user:
 def _feeds(document: Document, verb: str) -> bool:
     """Tell whether a change makes a sentence of the feed."""
     kind = document.kind
-    if kind in UNTOLD or verb == "withdraw":
+    if kind in UNTOLD or verb in {"withdraw", "accept"}:
         return False
     if kind == "team":
         return not getattr(document, "private", False)
