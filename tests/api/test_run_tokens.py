@@ -177,3 +177,28 @@ def test_a_key_of_one_project_gets_no_other_secret_when_the_projects_goes(
         ended = final(narrow, run)
     assert ended["state"] == "Error", ended
     assert "'SAME'" in ended["reason"]
+
+
+def test_a_run_that_was_handed_over_has_no_secret_of_its_new_owner(
+    owner: httpx.Client, door: str, brain: Embedded
+) -> None:
+    whole = brain.nabla.catalogue[-1].name
+    waits = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
+    team = owner.post("teams", json={"name": "heirs"}).raise_for_status().json()["id"]
+    inside = owner.post("projects", json={"name": "left", "team": team}).raise_for_status().json()["id"]
+    owner.put("secrets/user/-", json={"name": "MINE", "value": "of ana alone"}).raise_for_status()
+    invited = {"user": "mallory", "role": "member"}
+    offer = owner.post(f"teams/{team}/invitations", json=invited).raise_for_status().json()["invitation"]
+    held = start(owner, waits, project=inside, instance=whole)
+    headers = {"Authorization": "token mallory-token"}
+    with httpx.Client(base_url=door, headers=headers, timeout=60) as leaver:
+        leaver.post("invitations/accept", json={"invitation": offer["id"]}).raise_for_status()
+        leaver.put("secrets/user/-", json={"name": "MINE", "value": "a decoy"}).raise_for_status()
+        run = start(leaver, "1", project=inside, instance=whole, env={"T": "secret:MINE"}, name="left")
+        leaving = {"confirm": "true", "transfer_to": "ana"}
+        leaver.delete(f"teams/{team}/members/mallory", params=leaving).raise_for_status()
+    assert owner.get(f"runs/{run['id']}").json()["owner"] == "ana"
+    owner.post(f"runs/{held['id']}/cancel").raise_for_status()
+    ended = final(owner, run)
+    assert ended["state"] == "Error", ended
+    assert "'MINE'" in ended["reason"]

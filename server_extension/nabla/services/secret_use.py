@@ -63,19 +63,21 @@ class SecretUse:
         actor = await self._teams.actor(run.owner, "token", admin=False)
         if run.only_project:  # a secret of this name may have gone since, and an own one have come to light
             actor = replace(actor, limit=Limit(ALL, project=run.project, team=run.team))
-        chosen = await self._chosen(actor, run.team, run.project or "", names)
+        # Who was handed a run did not write what it asks for: their own secrets are not in its reach.
+        made = run.author in {"", run.owner}
+        chosen = await self._chosen(actor, run.team, run.project or "", names, own=made)
         known = {name: await self._secrets.value(secret) for name, secret in chosen.items()}
         await self._note_use(chosen.values())
         return deliver(spec, known)
 
     async def _chosen(
-        self, actor: Actor, team: str, project: str, names: dict[str, str]
+        self, actor: Actor, team: str, project: str, names: dict[str, str], *, own: bool = True
     ) -> dict[str, Secret]:
-        own = self._teams.private_id(actor.user)
+        places = [CLUSTER, team, *([self._teams.private_id(actor.user)] if own else [])]
 
         def read(store: Transaction) -> list[Secret]:
             found = list(store.every(Secret, teams=[team], project=project))
-            for place in dict.fromkeys([CLUSTER, team, own]):
+            for place in dict.fromkeys(places):
                 found += store.every(Secret, teams=[place], project="")
             return found
 
