@@ -79,7 +79,9 @@ def run_table(rounds: int) -> list[str]:
                 for count in COUNTS:
                     values = [secrets.token_urlsafe(30) for _ in range(count)]
                     found[count].append(cost(Path(name), source, values))
-            middle = {count: [statistics.median(one) for one in zip(*found[count])] for count in COUNTS}
+            middle = {
+                count: [statistics.median(one) for one in zip(*found[count], strict=True)] for count in COUNTS
+            }
             for count, (took, used) in middle.items():
                 lines.append(f"| {what} | {count} | {took:.2f} | {used:.2f} | {used / middle[0][1]:.2f} |")
     return lines
