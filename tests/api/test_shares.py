@@ -248,3 +248,17 @@ def test_a_deleted_project_takes_its_shares_and_its_guests_files_along(
     assert cleo.get(f"snapshots/{packed}").status_code == 404
     until(lambda: not folder.exists(), "the end of the files")
     assert made["id"] not in [one["id"] for one in cleo.get("projects").json()["items"]]
+
+
+def test_who_only_looks_in_their_own_team_only_looks_in_what_it_is_lent(person: Person) -> None:
+    ana, gina, hugo = person("ana"), person("gina"), person("hugo")
+    hugo.get("me").raise_for_status()
+    gina.post("teams", json={"name": "lookers"}).raise_for_status()
+    asked = {"user": "hugo", "role": "viewer"}
+    made = gina.post("teams/lookers/invitations", json=asked).raise_for_status().json()
+    hugo.post("invitations/accept", json={"token": made["token"]}).raise_for_status()
+    lent = ana.post("projects", json={"name": "lent out"}).raise_for_status().json()["id"]
+    share(ana, lent, team="lookers", access="write")
+    assert hugo.get(f"projects/{lent}").status_code == 200
+    assert hugo.patch(f"projects/{lent}", json={"description": "his"}).status_code == 403
+    assert gina.patch(f"projects/{lent}", json={"description": "hers"}).status_code == 200

@@ -102,8 +102,8 @@ def test_a_file_that_changes_between_packing_and_upload_is_packed_again(client, 
     (folder / "a").write_text("old")
     offered = Snapshots._offer
 
-    def change_once(self, packed):
-        answer = offered(self, packed)
+    def change_once(self, packed, project):
+        answer = offered(self, packed, project)
         if (folder / "a").read_text() == "old":
             (folder / "a").write_text("new")
         return answer

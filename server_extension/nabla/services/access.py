@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,11 +150,15 @@ def _read_service(store: Transaction, user: str) -> Known:
     return Known(roles, lent_to(store, roles))
 
 
-def lent_to(store: Transaction, teams: Collection[str]) -> dict[str, str]:
-    """Return the role by project of other teams that is shared with one of `teams`."""
+def lent_to(store: Transaction, roles: Mapping[str, str]) -> dict[str, str]:
+    """Return the role by project of other teams that is shared with one of those in `roles`.
+
+    A share gives nobody more than they may in their own team: its viewers only look.
+    """
     shares: dict[str, str] = {}
-    for share in store.every(Share, teams=teams):
-        role = "member" if share.access == "write" else "viewer"
+    for share in store.every(Share, teams=roles):
+        writes = share.access == "write" and roles[share.team] != "viewer"
+        role = "member" if writes else "viewer"
         if share.project and shares.get(share.project) != "member":
             shares[share.project] = role
     return shares
