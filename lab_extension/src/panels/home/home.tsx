@@ -74,7 +74,7 @@ function Elsewhere({ tab, nav, trans }: { tab: HomeTab } & Pick<HomeProps, 'nav'
           <p>
             {trans.__(
               'No versioned datasets yet. Files beside a notebook travel with each of its runs, up to ' +
-                '2 GiB; larger data is read from where it lies.'
+                '500 MB; larger data is read from where it lies.'
             )}
           </p>
         </Later>
