@@ -27,7 +27,7 @@ export class Core {
   readonly api = new Api();
   readonly stream = new PageStream(this.api);
   readonly projects: ProjectsModel;
-  readonly search = new SearchModel(this.api);
+  readonly search = new SearchModel(this.api, () => this.page('secrets'));
   readonly fork = new ForkModel(this.api);
   readonly invitations: InvitationsModel;
 
@@ -40,25 +40,25 @@ export class Core {
   suggestTags = async (text: string): Promise<readonly string[]> =>
     (await this.api.tags(text)).items.map(({ tag }) => tag);
 
-  runs(filter: RunFilter = {}, limit?: number): RunList {
-    return new RunList(this.api, this.stream, filter, limit);
+  runs(filter: RunFilter = {}, limit?: number, inSight?: () => boolean): RunList {
+    return new RunList(this.api, this.stream, filter, limit, inSight);
   }
 
   run(id: string): RunModel {
-    return new RunModel(id, this.api, this.stream);
+    return new RunModel(id, this.api, this.stream, this.projects);
   }
 
   team(id: string): TeamModel {
     return new TeamModel(id, this.api, this.stream, this.projects);
   }
 
-  /** What was done lately in `projects/ID` or `teams/ID`. */
-  activity(below: string): ActivityList {
-    return new ActivityList(this.api, this.stream, below);
+  /** What was done lately in `projects/ID` or `teams/ID`, asked for while that is in sight. */
+  activity(below: string, inSight: () => boolean): ActivityList {
+    return new ActivityList(this.api, this.stream, below, inSight);
   }
 
-  shares(project: string): SharesModel {
-    return new SharesModel(project, this.api, this.stream);
+  shares(project: string, inSight: () => boolean): SharesModel {
+    return new SharesModel(project, this.api, this.stream, inSight);
   }
 
   links(target: LinkTarget): LinksModel {

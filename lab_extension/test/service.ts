@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { ServerConnection } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 import { Api } from '../src/api/client';
 import type { PageStream } from '../src/api/stream';
@@ -48,13 +49,36 @@ export class Told {
   readonly connectedChanged = new Signal<this, boolean>(this);
   readonly connected = true;
 
+  /** The runs that are followed now. */
+  readonly followed: string[] = [];
+
   start(): void {
     // It is open from the beginning.
+  }
+
+  learn(work: () => Promise<void>): void {
+    this._learn = work;
+  }
+
+  follow(run: string): IDisposable {
+    this.followed.push(run);
+    return {
+      isDisposed: false,
+      dispose: () => void this.followed.splice(this.followed.indexOf(run), 1)
+    };
+  }
+
+  /** Tell that who may see what changed, as the stream does: those who know first learn of it. */
+  async tellAccess(): Promise<void> {
+    await this._learn();
+    this.accessChanged.emit();
   }
 
   get stream(): PageStream {
     return this as unknown as PageStream;
   }
+
+  private _learn = (): Promise<void> => Promise.resolve();
 }
 
 /** Wait until `done` returns true. */

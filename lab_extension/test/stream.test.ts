@@ -9,10 +9,17 @@ import type { RunMessage } from '../src/api/events';
 import { PageStream, type Follower } from '../src/api/stream';
 
 /** A service whose streams a test writes by hand; each opened one is handed out in turn. */
-async function service(t: TestContext): Promise<{ api: Api; opened: () => Promise<Opened> }> {
+async function service(
+  t: TestContext,
+  refuses: (url: string) => boolean = () => false
+): Promise<{ api: Api; opened: () => Promise<Opened> }> {
   const waiting: Opened[] = [];
   let wake = (): void => undefined;
   const server = createServer((request, response) => {
+    if (refuses(request.url ?? '')) {
+      response.writeHead(404).end('{"message": "There is no such run."}');
+      return;
+    }
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.flushHeaders();
     const closed = new Promise<void>(done => response.on('close', done));
@@ -113,20 +120,31 @@ test('what was missed is asked for when the stream is open again', async t => {
   const stream = new PageStream(api);
   t.after(() => stream.dispose());
   const told: boolean[] = [];
-  let resumed = 0;
+  const order: string[] = [];
   stream.connectedChanged.connect((_, value) => told.push(value));
-  const again = new Promise<void>(done => {
-    stream.resumed.connect(() => {
-      if (++resumed === 2) {
-        done();
-      }
-    });
+  stream.resumed.connect(() => order.push('resumed'));
+  stream.learn(async () => {
+    await Promise.resolve();
+    order.push('learnt');
   });
+  const again = new Promise<void>(done => stream.accessChanged.connect(() => done()));
   stream.start();
   (await opened()).response.destroy();
   await opened();
   await again;
+  assert.deepEqual(order, ['resumed', 'learnt']);
   assert.deepEqual(told, [false, true]);
+  assert.ok(stream.connected);
+});
+
+test('a followed run that is out of sight does not keep the page without a stream', async t => {
+  const { api, opened } = await service(t, url => url.includes('follow='));
+  const stream = new PageStream(api);
+  t.after(() => stream.dispose());
+  const told = new Promise<void>(done => stream.accessChanged.connect(() => done()));
+  stream.follow('r1', new Listener());
+  assert.match((await opened()).url, /stream$/);
+  await told;
   assert.ok(stream.connected);
 });
 

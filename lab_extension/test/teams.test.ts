@@ -8,7 +8,7 @@ import { groupProjects, ProjectsModel } from '../src/model/projects';
 import { activeFirst } from '../src/model/runs';
 import { groupFound, parseSearch, SearchModel } from '../src/model/search';
 import { english } from './page';
-import { service, Told, until } from './service';
+import { service, Told } from './service';
 
 const kept = new Map<string, string>();
 Object.assign(globalThis, {
@@ -121,7 +121,7 @@ test('a list that is asked again drops what went out of sight, on every page tha
 test('who is taken out of a team sees its projects go, and is told', async t => {
   let me: Me = ME;
   let projects = [project('p2', 't2'), project('p1', 't1')];
-  const { api } = await service(t, path =>
+  const { api, asked } = await service(t, path =>
     path === 'me' ? me : path === 'projects' ? { items: projects, cursor: null, total: null } : null
   );
   const told = new Told();
@@ -133,15 +133,19 @@ test('who is taken out of a team sees its projects go, and is told', async t => 
 
   me = { ...ME, teams: { t1: 'ada', t3: 'arts' } };
   projects = [project('p1', 't1')];
-  told.accessChanged.emit();
-  await until(() => model.notice !== null);
+  await told.tellAccess();
   assert.match(model.notice ?? '', /“research”/);
   assert.deepEqual(
     model.items.map(({ id }) => id),
     ['p1']
   );
-  await until(() => model.currentId === null);
+  assert.equal(model.currentId, null);
   assert.equal(kept.get('nabla-hub:project'), undefined);
+  assert.ok(!asked.some(line => line.startsWith('GET projects/')), 'what is lost is not asked for');
+
+  me = ME;
+  await told.tellAccess();
+  assert.equal(model.notice, null, 'who is in again is told nothing else');
 });
 
 test('a project beyond the pages that were fetched is found by its name and then kept', async t => {

@@ -1,7 +1,7 @@
 import type { IDisposable } from '@lumino/disposable';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Change } from '../generated/api';
-import type { Api } from './client';
+import { ApiError, type Api } from './client';
 import type { RunMessage } from './events';
 import { readEvents } from './sse';
 
@@ -9,8 +9,8 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 20_000;
 /** How many runs one stream may follow: those that were opened last. */
 const FOLLOWED = 16;
-/** Rows whose change may change who sees what. */
-const ACCESS = new Set(['membership', 'share', 'team']);
+/** Kinds of rows whose change may change who sees what: `accessChanged` follows them. */
+export const ACCESS = new Set(['membership', 'share', 'team']);
 const SOON = 60;
 
 /** Someone who follows a run's event log: `offset` is where it has got to. */
@@ -35,12 +35,15 @@ export class PageStream implements IDisposable {
     return this._changed;
   }
 
-  /** Who may see what changed, or may have: lists must be asked for anew. */
+  /**
+   * Who may see what changed, or may have, or changes went by unheard: all must be asked for anew.
+   * What `learn` was given has been done by then.
+   */
   get accessChanged(): ISignal<this, void> {
     return this._accessChanged;
   }
 
-  /** The stream is open again after a pause or a loss: what was missed must be asked for. */
+  /** The stream was opened, for the first time or to follow other runs. */
   get resumed(): ISignal<this, void> {
     return this._resumed;
   }
@@ -56,6 +59,11 @@ export class PageStream implements IDisposable {
 
   get isDisposed(): boolean {
     return this._disposed;
+  }
+
+  /** Do `work` before anybody is told of a change of access, so that none asks for what is out of sight. */
+  learn(work: () => Promise<void>): void {
+    this._learn = work;
   }
 
   /** Open the stream, if it is not. */
@@ -109,6 +117,7 @@ export class PageStream implements IDisposable {
   private _reopen(): void {
     this._abort?.abort();
     this._abort = null;
+    this._bare = false;
     clearTimeout(this._timer);
     if (!this._started || this._disposed || document.hidden) {
       return;
@@ -126,19 +135,25 @@ export class PageStream implements IDisposable {
         const response = await this._open(abort.signal);
         wait = FIRST_WAIT;
         this._setConnected(true);
-        this._resumed.emit();
         if (this._missed) {
           this._missed = false;
           this._tellAccess();
+        } else {
+          this._resumed.emit();
         }
         if (response.body) {
           for await (const { event, data } of readEvents(response.body)) {
             this._receive(event, data);
           }
         }
-      } catch {
+      } catch (error) {
         if (abort.signal.aborted) {
           return;
+        }
+        if (error instanceof ApiError && error.status === 404 && !this._bare) {
+          // A run that is followed is out of sight: its follower learns of it by a stream without any.
+          this._bare = this._missed = true;
+          continue;
         }
         this._setConnected(false);
       }
@@ -150,7 +165,8 @@ export class PageStream implements IDisposable {
 
   private _open(signal: AbortSignal): Promise<Response> {
     const query = new URLSearchParams();
-    for (const [run, followers] of [...this._followers].slice(-FOLLOWED)) {
+    const followed = this._bare ? [] : [...this._followers].slice(-FOLLOWED);
+    for (const [run, followers] of followed) {
       const offset = Math.min(...[...followers].map(follower => follower.offset));
       query.append('follow', `run:${run}@${offset}`);
     }
@@ -165,7 +181,6 @@ export class PageStream implements IDisposable {
         this._tellAccess();
       }
     } else if (event === 'resync') {
-      this._resumed.emit();
       this._tellAccess();
     } else if (event === 'run') {
       const message = parsed(data);
@@ -184,7 +199,7 @@ export class PageStream implements IDisposable {
   private _tellAccess(): void {
     this._access ??= window.setTimeout(() => {
       this._access = undefined;
-      this._accessChanged.emit();
+      void this._learn().then(() => this._disposed || this._accessChanged.emit());
     }, SOON);
   }
 
@@ -206,6 +221,9 @@ export class PageStream implements IDisposable {
   private _abort: AbortController | null = null;
   private _timer = 0;
   private _access: number | undefined;
+  private _learn = (): Promise<void> => Promise.resolve();
+  /** Whether the stream is open without the runs that are followed, one of which was refused. */
+  private _bare = false;
   /** Whether changes may have passed unheard: the stream was lost, or the page hidden. */
   private _missed = false;
 }

@@ -1,6 +1,6 @@
 import type { Api } from '../api/client';
-import type { PageStream } from '../api/stream';
-import type { Activity } from '../generated/api';
+import { ACCESS, type PageStream } from '../api/stream';
+import type { Activity, Change } from '../generated/api';
 import { PagedList } from './paged';
 
 const PAGE = 50;
@@ -26,7 +26,9 @@ export class ActivityList extends PagedList<Activity> {
   constructor(
     api: Api,
     private readonly _stream: PageStream,
-    below: string
+    below: string,
+    /** Whether what it tells of is in sight: else nothing is asked for. */
+    private readonly _inSight: () => boolean
   ) {
     super((cursor, limit) => api.activity(below, { cursor, limit }), PAGE);
   }
@@ -36,10 +38,13 @@ export class ActivityList extends PagedList<Activity> {
     if (!this._live) {
       this._live = true;
       this._stream.start();
-      this._stream.changed.connect(this._soon, this);
+      this._stream.changed.connect(this._onChange, this);
       this._stream.resumed.connect(this._soon, this);
+      this._stream.accessChanged.connect(this._soon, this);
     }
-    void this.refresh();
+    if (this._inSight()) {
+      void this.refresh();
+    }
   }
 
   /** Stop asking, while nobody looks. */
@@ -47,8 +52,9 @@ export class ActivityList extends PagedList<Activity> {
     this._live = false;
     clearTimeout(this._timer);
     this._timer = undefined;
-    this._stream.changed.disconnect(this._soon, this);
+    this._stream.changed.disconnect(this._onChange, this);
     this._stream.resumed.disconnect(this._soon, this);
+    this._stream.accessChanged.disconnect(this._soon, this);
   }
 
   override dispose(): void {
@@ -56,10 +62,18 @@ export class ActivityList extends PagedList<Activity> {
     super.dispose();
   }
 
+  private _onChange(_: PageStream, change: Change): void {
+    if (!ACCESS.has(change.kind)) {
+      this._soon();
+    }
+  }
+
   private _soon(): void {
     this._timer ??= window.setTimeout(() => {
       this._timer = undefined;
-      void this.refresh();
+      if (this._inSight()) {
+        void this.refresh();
+      }
     }, SOON);
   }
 

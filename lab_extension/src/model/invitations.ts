@@ -23,6 +23,7 @@ export class InvitationsModel {
     });
     _stream.changed.connect(this._onChange, this);
     _stream.resumed.connect(this._onResumed, this);
+    _stream.accessChanged.connect(this._onResumed, this);
   }
 
   get changed(): ISignal<this, void> {

@@ -66,7 +66,7 @@ export class ProjectsModel {
     );
     stream.changed.connect(this._onChange, this);
     stream.resumed.connect(this._onAccess, this);
-    stream.accessChanged.connect(this._onAccess, this);
+    stream.learn(() => this._onAccess());
   }
 
   get changed(): ISignal<this, void> {
@@ -81,8 +81,23 @@ export class ProjectsModel {
   me: Me | null = null;
   error: string | null = null;
   ready = false;
+  /** How often more came into sight than there was: what was refused need not be asked for before. */
+  gains = 0;
+  /** The names of all teams that this page ever saw, by id. */
+  readonly teamNames = new Map<string, string>();
+
   /** What happened to the caller's teams while nobody asked: a sentence, until it is read. */
-  notice: string | null = null;
+  get notice(): string | null {
+    const names = [...this._lost.values()].map(name => `“${name}”`);
+    return names.length
+      ? this._trans._n(
+          'You are not in the team %2 any more: it and its projects are not shown here now.',
+          'You are not in the teams %2 any more: they and their projects are not shown here now.',
+          names.length,
+          names.join(', ')
+        )
+      : null;
+  }
 
   get items(): readonly Project[] {
     const { items } = this._list;
@@ -111,18 +126,21 @@ export class ProjectsModel {
   }
 
   async refresh(): Promise<void> {
+    const { current } = this;
     try {
       const [me] = await Promise.all([this._api.me(), this._list.reload()]);
       if (this._list.error) {
         throw new Error(this._list.error);
       }
-      this._noticeLoss(me);
+      this._compare(me);
       this.me = me;
       // What a team lent or held may be out of sight now; only what the lists show is sure.
       this._extra = this._extra.filter(({ team }) => team in me.teams || team in me.lenders);
       this.error = null;
       this.ready = true;
-      if (this._currentId && !this._list.items.some(({ id }) => id === this._currentId)) {
+      if (current && current.id === this._currentId && !this.sees(current.team)) {
+        this.select(null);
+      } else if (this._currentId && !this._list.items.some(({ id }) => id === this._currentId)) {
         await this._recall(this._currentId);
       }
     } catch (error) {
@@ -189,7 +207,13 @@ export class ProjectsModel {
 
   /** How the team of a project is called. */
   teamName({ team }: { team: string }): string {
-    return this.me?.teams[team] ?? this.me?.lenders[team] ?? team;
+    return this.teamNames.get(team) ?? team;
+  }
+
+  /** Whether something of this team may be in sight: false only where it is sure that it is not. */
+  sees(team: string): boolean {
+    const { me } = this;
+    return !me || team in me.teams || team in me.lenders;
   }
 
   /** Whether the caller is in the team that a project belongs to. */
@@ -208,20 +232,27 @@ export class ProjectsModel {
   }
 
   dismiss(): void {
-    this.notice = null;
+    this._lost.clear();
     this._changed.emit();
   }
 
-  private _noticeLoss(me: Me): void {
-    const lost = Object.entries(this.me?.teams ?? {}).filter(([id]) => !(id in me.teams));
-    if (lost.length && !this._leaving.delete(lost[0]?.[0] ?? '')) {
-      this.notice = this._trans._n(
-        'You are not in the team %2 any more: it and its projects are not shown here now.',
-        'You are not in the teams %2 any more: they and their projects are not shown here now.',
-        lost.length,
-        lost.map(([, name]) => `“${name}”`).join(', ')
-      );
+  /** Learn what came and what went since `me` was asked for last. */
+  private _compare(me: Me): void {
+    const seen = [me.teams, me.lenders].flatMap(teams => Object.entries(teams));
+    for (const [id, name] of Object.entries(this.me?.teams ?? {})) {
+      if (!(id in me.teams) && !this._leaving.delete(id)) {
+        this._lost.set(id, name);
+      }
     }
+    for (const [id, name] of seen) {
+      this.teamNames.set(id, name);
+    }
+    for (const id of Object.keys(me.teams)) {
+      this._lost.delete(id);
+    }
+    const ids = [...seen.map(([id]) => id), ...this._list.items.map(({ id }) => id)];
+    this.gains += Number(ids.some(id => !this._seen.has(id)));
+    this._seen = new Set(ids);
   }
 
   /** Say that the caller leaves a team by themselves, so that it is no news. */
@@ -254,9 +285,9 @@ export class ProjectsModel {
     this._changed.emit();
   }
 
-  private _onAccess(): void {
+  private async _onAccess(): Promise<void> {
     if (this.ready || this.error) {
-      void this.refresh();
+      await this.refresh();
     }
   }
 
@@ -275,6 +306,9 @@ export class ProjectsModel {
   private readonly _currentChanged = new Signal<this, void>(this);
   private readonly _list: PagedList<Project>;
   private readonly _leaving = new Set<string>();
+  /** Names of the teams that the caller was taken out of, by id, until that is read. */
+  private readonly _lost = new Map<string, string>();
+  private _seen = new Set<string>();
   /** Projects that were asked for by themselves and may be on no page that was fetched. */
   private _extra: readonly Project[] = [];
   private _currentId: string | null;

@@ -6,6 +6,7 @@ import { ApiError, type Api, type WorkFile } from '../api/client';
 import type { RunMessage } from '../api/events';
 import type { Follower, PageStream } from '../api/stream';
 import type { Change, NotebookSummary, Run, Snapshot } from '../generated/api';
+import type { ProjectsModel } from './projects';
 import { Replay } from './replay';
 import { isFinal } from './states';
 
@@ -22,12 +23,13 @@ export class RunModel implements IDisposable, Follower {
   constructor(
     readonly id: string,
     private readonly _api: Api,
-    private readonly _stream: PageStream
+    private readonly _stream: PageStream,
+    private readonly _projects: ProjectsModel
   ) {
     _stream.changed.connect(this._onChange, this);
     _stream.resumed.connect(this._onResumed, this);
     _stream.connectedChanged.connect(this._emit, this);
-    _stream.accessChanged.connect(this._refreshSoon, this);
+    _stream.accessChanged.connect(this._onAccess, this);
     _stream.start();
   }
 
@@ -39,7 +41,10 @@ export class RunModel implements IDisposable, Follower {
   run: Run | null = null;
   /** Why the run cannot be shown, or what the last action met: a sentence. */
   error: string | null = null;
+  /** Whether it was deleted. */
   gone = false;
+  /** Whether it was in sight and is not any more. */
+  lost = false;
   /** Why there is no notebook to see although the run is final. */
   noNotebook: string | null = null;
   offset = 0;
@@ -49,16 +54,28 @@ export class RunModel implements IDisposable, Follower {
     return this._stream.connected;
   }
 
+  /** Whether nothing of it is to be seen any more. */
+  get closed(): boolean {
+    return this.gone || this.lost;
+  }
+
+  /** The name of the team that it is in, as far as that was ever known. */
+  get team(): string {
+    return this._projects.teamNames.get(this.run?.team ?? '') ?? '';
+  }
+
   /** Fetch the row, then the notebook: at once when it is final, from the event log otherwise. */
   async load(): Promise<void> {
+    // Which teams are in sight is what tells later why the run is not.
+    void this._projects.load();
     await this._fetch();
-    if (!this.run || this.isDisposed) {
+    if (!this.run || this.closed || this.isDisposed) {
       return;
     }
     if (isFinal(this.run.state)) {
       await this._loadNotebook();
     } else {
-      this._follow = this._stream.follow(this.id, this);
+      this._follow ??= this._stream.follow(this.id, this);
     }
   }
 
@@ -81,7 +98,7 @@ export class RunModel implements IDisposable, Follower {
   delete = (): Promise<void> =>
     this._act(async () => {
       await this._api.deleteRun(this.id);
-      this.gone = true;
+      this._close(true);
     });
 
   /** Give it other tags. */
@@ -146,21 +163,41 @@ export class RunModel implements IDisposable, Follower {
       this._stream.changed.disconnect(this._onChange, this);
       this._stream.resumed.disconnect(this._onResumed, this);
       this._stream.connectedChanged.disconnect(this._emit, this);
-      this._stream.accessChanged.disconnect(this._refreshSoon, this);
+      this._stream.accessChanged.disconnect(this._onAccess, this);
       Signal.clearData(this.replay);
       Signal.clearData(this);
     }
   }
 
   private async _fetch(): Promise<void> {
+    const { gains } = this._projects;
     try {
       this.run = await this._api.run(this.id);
       this.error = null;
+      this.lost = false;
     } catch (error) {
-      this.gone = error instanceof ApiError && error.status === 404;
       this.error = (error as Error).message;
+      if (error instanceof ApiError && error.status === 404) {
+        this._refused = gains;
+        this._close(this.run !== null && this._inSight(this.run));
+      }
     }
     this._emit();
+  }
+
+  /** Whether what the run belongs to is in sight, so that it must have been deleted if it is not. */
+  private _inSight({ team, project }: Run): boolean {
+    const { items } = this._projects;
+    return this._projects.isOurs({ team }) || items.some(({ id }) => id === project);
+  }
+
+  /** Follow it no more: it was deleted, or is out of sight. */
+  private _close(deleted: boolean): void {
+    this.gone = deleted;
+    this.lost = !deleted;
+    clearTimeout(this._timer);
+    this._timer = undefined;
+    this._unfollow();
   }
 
   private async _loadNotebook(): Promise<void> {
@@ -187,8 +224,7 @@ export class RunModel implements IDisposable, Follower {
   private _onChange(_: PageStream, change: Change): void {
     if (change.kind === 'run' && change.id === this.id) {
       if (change.deleted) {
-        this.gone = true;
-        this._unfollow();
+        this._close(true);
         this._emit();
       } else {
         this._refreshSoon();
@@ -199,17 +235,38 @@ export class RunModel implements IDisposable, Follower {
   private _onResumed(): void {
     if (this.run && !isFinal(this.run.state)) {
       this._refreshSoon();
-    } else if (!this.run && !this.gone) {
+    } else if (!this.run && !this.closed) {
       void this.load();
     }
   }
 
+  /** Close it off when it went out of sight, and go on when it may have come back. */
+  private _onAccess(): void {
+    if (this.gone) {
+      return;
+    }
+    if (this.run && !this.lost && !this._projects.sees(this.run.team)) {
+      this._close(false);
+      this._emit();
+    } else if (this.lost && this._refused !== this._projects.gains) {
+      void this.load();
+    } else if (!this.run) {
+      this._onResumed();
+    } else {
+      this._refreshSoon();
+    }
+  }
+
   private _refreshSoon(): void {
+    if (this.closed) {
+      return;
+    }
     this._timer ??= window.setTimeout(() => {
       this._timer = undefined;
       void this._fetch().then(() => {
         // A run that never got to its notebook sends no last event.
-        if (this.run && isFinal(this.run.state) && !this.replay.ready && !this.noNotebook) {
+        const { run, closed } = this;
+        if (run && !closed && isFinal(run.state) && !this.replay.ready && !this.noNotebook) {
           void this._loadNotebook();
         }
       });
@@ -230,6 +287,8 @@ export class RunModel implements IDisposable, Follower {
   private readonly _changed = new Signal<this, void>(this);
   private _follow: IDisposable | null = null;
   private _timer: number | undefined;
+  /** What the `gains` of the projects were when the run was refused. */
+  private _refused = -1;
 }
 
 /** A file's time of change in milliseconds: the service gives seconds, or a date in ISO form. */

@@ -38,7 +38,9 @@ export class RunList extends PagedList<Run> {
     private readonly _api: Api,
     private readonly _stream: PageStream,
     private _filter: RunFilter = {},
-    limit = 50
+    limit = 50,
+    /** Whether what the runs belong to is in sight: else nothing is asked for. */
+    private readonly _inSight: () => boolean = () => true
   ) {
     super((cursor, size) => _api.runs({ ...this._filter, cursor, limit: size }), limit);
     this._poll = new Poll({
@@ -95,13 +97,13 @@ export class RunList extends PagedList<Run> {
   }
 
   private _onResumed(): void {
-    if (this.ready || this.error) {
+    if ((this.ready || this.error) && this._inSight()) {
       void this.refresh();
     }
   }
 
   private _onAccess(): void {
-    if (this.ready) {
+    if (this.ready && this._inSight()) {
       void this.reload();
     }
   }

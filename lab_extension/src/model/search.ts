@@ -43,7 +43,15 @@ export function groupFound(items: readonly Found[], text: string): FoundGroup[] 
 
 /** The one search box: what is typed, and what is found for it, asked for as one types. */
 export class SearchModel {
-  constructor(private readonly _api: Api) {}
+  constructor(
+    private readonly _api: Api,
+    private readonly _secretsPage = (): string => ''
+  ) {}
+
+  /** Where secrets are, which are not searched; empty where there is no such page. */
+  get secretsPage(): string {
+    return this._secretsPage();
+  }
 
   get changed(): ISignal<this, void> {
     return this._changed;

@@ -1,17 +1,19 @@
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { Api } from '../api/client';
 import type { PageStream } from '../api/stream';
-import type { Change, NewShare, Share } from '../generated/api';
+import type { NewShare, Share } from '../generated/api';
 
 /** With whom a project is shared. */
 export class SharesModel {
   constructor(
     readonly project: string,
     private readonly _api: Api,
-    private readonly _stream: PageStream
+    private readonly _stream: PageStream,
+    /** Whether the project is in sight: else nothing is asked for. */
+    private readonly _inSight: () => boolean
   ) {
-    _stream.changed.connect(this._onChange, this);
     _stream.resumed.connect(this._refresh, this);
+    _stream.accessChanged.connect(this._refresh, this);
   }
 
   get changed(): ISignal<this, void> {
@@ -42,8 +44,8 @@ export class SharesModel {
     });
 
   dispose(): void {
-    this._stream.changed.disconnect(this._onChange, this);
     this._stream.resumed.disconnect(this._refresh, this);
+    this._stream.accessChanged.disconnect(this._refresh, this);
     Signal.clearData(this);
   }
 
@@ -59,12 +61,8 @@ export class SharesModel {
   }
 
   private _refresh(): void {
-    void this.refresh();
-  }
-
-  private _onChange(_: PageStream, change: Change): void {
-    if (change.kind === 'share') {
-      this._refresh();
+    if (this._inSight()) {
+      void this.refresh();
     }
   }
 

@@ -15,7 +15,8 @@ import { ActivityList } from './activity';
 import { PagedList } from './paged';
 import type { ProjectsModel } from './projects';
 
-const KINDS = new Set(['membership', 'invitation', 'service_account', 'team']);
+/** What is shown besides that which changes who sees what. */
+const KINDS = new Set(['invitation', 'service_account']);
 const SOON = 150;
 const PAGE = 100;
 
@@ -31,7 +32,7 @@ export class TeamModel {
       (cursor, limit) => _api.members(id, { cursor, limit, q: this.filter }),
       PAGE
     );
-    this.activity = new ActivityList(_api, _stream, `teams/${id}`);
+    this.activity = new ActivityList(_api, _stream, `teams/${id}`, () => !this.lost);
     this.members.changed.connect(this._emit, this);
     _stream.changed.connect(this._onChange, this);
     _stream.accessChanged.connect(this._soon, this);
@@ -98,6 +99,15 @@ export class TeamModel {
   }
 
   async refresh(): Promise<void> {
+    const { gains } = this.projects;
+    if (this.team && !this.projects.isOurs({ team: this.id })) {
+      this.lost = true;
+      this._emit();
+      return;
+    }
+    if (this.lost && this._refused === gains) {
+      return;
+    }
     try {
       this.team = await this._api.team(this.id);
       this.lost = false;
@@ -106,6 +116,7 @@ export class TeamModel {
     } catch (error) {
       const denied = error instanceof ApiError && [403, 404].includes(error.status);
       this.lost = denied;
+      this._refused = gains;
       this.error = (error as Error).message;
     }
     this._emit();
@@ -144,7 +155,8 @@ export class TeamModel {
   private async _details(): Promise<void> {
     const none = { items: [] };
     const [invitations, accounts, ownerless] = await Promise.all([
-      this._api.teamInvitations(this.id).catch(() => none),
+      // A page's token is not told of them: in hub mode they are on the team's own page.
+      this.manages && !this.page ? this._api.teamInvitations(this.id).catch(() => none) : none,
       this._api.serviceAccounts(this.id).catch(() => none),
       this._api.ownerless(this.id).catch(() => none),
       this.members.ready ? this.members.reload() : this.members.refresh()
@@ -173,4 +185,6 @@ export class TeamModel {
 
   private readonly _changed = new Signal<this, void>(this);
   private _timer: number | undefined;
+  /** What `gains` was when the team was refused. */
+  private _refused = -1;
 }

@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Parameter, Role } from '../generated/api';
+import type { Parameter, Role, Run } from '../generated/api';
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -100,6 +100,11 @@ export function until(time: string | number, trans: TranslationBundle, now = Dat
   return hours < 48
     ? trans._n('ends in 1 hour', 'ends in %1 hours', Math.max(1, Math.round(hours)))
     : trans.__('ends in %1 days', Math.round(hours / 24));
+}
+
+/** Who started a run, also after it was handed to somebody else. */
+export function starter({ author, owner }: Pick<Run, 'author' | 'owner'>): string {
+  return author || owner;
 }
 
 /** A role in a team, as it is shown. */

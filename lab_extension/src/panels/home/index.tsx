@@ -22,9 +22,12 @@ export class HomeWidget extends ReactWidget {
   ) {
     super();
     this.addClass('nabla-Widget');
-    this._runs = _core.runs({ project: _id }, PAGE);
-    this._shares = _core.shares(_id);
-    this._activity = _core.activity(`projects/${_id}`);
+    // Whoever hears of a change of access before this page does may not ask either.
+    const inSight = (): boolean =>
+      this._known ? this._project !== null && _core.projects.sees(this._known.team) : true;
+    this._runs = _core.runs({ project: _id }, PAGE, inSight);
+    this._shares = _core.shares(_id, inSight);
+    this._activity = _core.activity(`projects/${_id}`, inSight);
     this._runs.start();
     _core.projects.changed.connect(this._onChange, this);
     _core.stream.accessChanged.connect(this._onAccess, this);
@@ -51,7 +54,9 @@ export class HomeWidget extends ReactWidget {
   }
 
   protected override onAfterShow(): void {
-    this._runs.start();
+    if (this._project) {
+      this._runs.start();
+    }
   }
 
   protected override onAfterHide(): void {
@@ -77,33 +82,55 @@ export class HomeWidget extends ReactWidget {
 
   /** Ask for the project itself; one that was in sight and is not now is told of, and not shown. */
   private async _ask(): Promise<void> {
+    const { gains } = this._core.projects;
     try {
-      this._project = await this._core.api.project(this._id);
-      this._error = null;
+      this._take(await this._core.api.project(this._id));
     } catch (error) {
       const denied = error instanceof ApiError && [403, 404].includes(error.status);
+      this._refused = denied ? gains : -1;
       if (denied && this._project) {
-        const { name } = this._project;
-        this._error = this._core.trans.__(
-          'You may not see the project “%1” any more: it was deleted, or you were taken out of its team.',
-          name
-        );
-        this._project = null;
-        this._runs.pause();
+        this._lose(this._project);
       } else if (!this._project) {
         this._error = (error as Error).message;
       }
     }
   }
 
+  private _lose({ name }: Project): void {
+    this._refused = this._core.projects.gains;
+    this._error = this._core.trans.__(
+      'You may not see the project “%1” any more: it was deleted, or you were taken out of its team.',
+      name
+    );
+    this._project = null;
+    this._runs.pause();
+  }
+
+  /** Show the project; what was not asked for while it was out of sight is asked for now. */
+  private _take(project: Project): void {
+    const back = this._known && !this._project;
+    this._project = this._known = project;
+    this._error = null;
+    if (back) {
+      this._runs.start();
+      void this._shares.refresh();
+    }
+  }
+
   private _onAccess(): void {
-    void this._ask().then(() => this._show());
+    const { projects } = this._core;
+    if (this._project && !projects.sees(this._project.team)) {
+      this._lose(this._project);
+      this._show();
+    } else if (this._project || this._refused !== projects.gains) {
+      void this._ask().then(() => this._show());
+    }
   }
 
   private _onChange(): void {
     const known = this._core.projects.items.find(project => project.id === this._id);
     if (known && known !== this._project) {
-      this._project = known;
+      this._take(known);
       this._show();
     }
   }
@@ -119,5 +146,9 @@ export class HomeWidget extends ReactWidget {
   private readonly _shares: SharesModel;
   private readonly _activity: ActivityList;
   private _project: Project | null = null;
+  /** The project as it was seen last. */
+  private _known: Project | null = null;
+  /** What the `gains` of the projects were when this one was refused. */
+  private _refused = -1;
   private _error: string | null = null;
 }

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useState } from 'react';
 import type { Run, RunState } from '../../generated/api';
 import type { RunList } from '../../model/runs';
 import { isBad, runDetail, runSeconds, stateLabel } from '../../model/states';
-import { duration } from '../../ui/format';
+import { duration, starter } from '../../ui/format';
 import { useModel } from '../../ui/hooks';
 import { Ago, Confirm, Elapsed, ErrorLine, StateDot } from '../../ui/parts';
 import { Rows } from '../../ui/rows';
@@ -64,7 +64,7 @@ function Line({ run, ...props }: Props & { run: Run; onError: (message: string |
         {seconds === null ? <Elapsed run={run} /> : duration(seconds)}
       </span>
       <span role="cell">{run.spec.instance}</span>
-      <span role="cell">{run.owner}</span>
+      <span role="cell">{starter(run)}</span>
       <span role="cell" className="nabla-mod-right">
         <Ago time={run.created} trans={trans} />
       </span>

@@ -18,6 +18,29 @@ interface Props {
   trans: TranslationBundle;
 }
 
+/** The variables and files of secrets that the run was given; of a secret only how it is called. */
+function Given({ run, trans }: Pick<Props, 'run' | 'trans'>) {
+  const { env, secret_files: files } = run.spec;
+  const rows = [
+    ...Object.entries(env),
+    ...Object.entries(files).map(([path, value]) => [`$NABLA_SECRET_FILES/${path}`, value] as const)
+  ];
+  return rows.length ? (
+    <>
+      <h2>{trans.__('Variables')}</h2>
+      <table className="nabla-Table nabla-mod-facts" data-nabla="variables">
+        <tbody>
+          {rows.map(([name, value]) => (
+            <Fact key={name} name={<code>{name}</code>}>
+              <code data-nabla={`variable-${name}`}>{value}</code>
+            </Fact>
+          ))}
+        </tbody>
+      </table>
+    </>
+  ) : null;
+}
+
 /** The values the run was given, beside the notebook's own. */
 function Parameters({ model, run, trans }: Props) {
   const { value: summary } = useLoaded(() => model.summary(), `${run.id} ${run.state}`);
@@ -139,7 +162,7 @@ function Outputs(props: Props) {
   );
 }
 
-function Fact({ name, children }: { name: string; children: ReactNode }) {
+function Fact({ name, children }: { name: ReactNode; children: ReactNode }) {
   return (
     <tr>
       <th scope="row">{name}</th>
@@ -209,13 +232,18 @@ export function RunDetails(props: { model: RunModel; view: RunView; trans: Trans
   useModel(model);
   useModel(view);
   const { run } = model;
-  if (!run) {
+  if (!run || model.closed) {
     return null;
   }
   const given = { model, run, trans };
   return (
     <div className="nabla-Details" role="tabpanel">
-      {view.tab === 'parameters' && <Parameters {...given} />}
+      {view.tab === 'parameters' && (
+        <>
+          <Parameters {...given} />
+          <Given {...given} />
+        </>
+      )}
       {view.tab === 'outputs' && <Outputs {...given} />}
       {view.tab === 'environment' && <Environment {...given} />}
     </div>

@@ -1,5 +1,5 @@
 import {
-  closeIcon,
+  deleteIcon,
   downloadIcon,
   refreshIcon,
   shareIcon,
@@ -12,6 +12,7 @@ import type { LinksModel } from '../../model/links';
 import type { RunModel } from '../../model/run';
 import { isBad, isFinal, isStopping, runDetail, stateLabel } from '../../model/states';
 import { useModel } from '../../ui/hooks';
+import { starter } from '../../ui/format';
 import { Ago, Button, Confirm, Elapsed, ErrorLine, StateDot, Tabs } from '../../ui/parts';
 import { download } from '../../ui/download';
 import { TagEditor } from '../../ui/tags';
@@ -53,7 +54,8 @@ function Facts({ run, trans }: { run: Run; trans: TranslationBundle }) {
       {!isFinal(run.state) && !isStopping(run) && <span>{runDetail(run, trans)}</span>}
       {run.state === 'Canceled' && run.reason && <span>{runDetail(run, trans)}</span>}
       <span>
-        {trans.__('started by %1 %2', run.owner, origin)} <Ago time={run.created} trans={trans} />
+        {trans.__('started by %1 %2', starter(run), origin)}{' '}
+        <Ago time={run.created} trans={trans} />
       </span>
       {run.git && (
         <span title={run.git.dirty ? trans.__('With changes that were not committed') : undefined}>
@@ -116,7 +118,7 @@ function Actions(props: RunProps & { run: Run; sharing: boolean; onShare: () => 
       {isFinal(run.state) && (
         <Button
           name="run-delete"
-          icon={closeIcon}
+          icon={deleteIcon}
           label={trans.__('Delete')}
           onClick={() => setAsking(true)}
         />
@@ -190,6 +192,27 @@ function ProgressLine({ run }: { run: Run }) {
   );
 }
 
+/** Why there is nothing of the run to see any more, which there was. */
+function Closed({ model, run, trans }: Pick<RunProps, 'model' | 'trans'> & { run: Run }) {
+  const { gone, team } = model;
+  const lost = team
+    ? trans.__(
+        'You may not see this run of the team “%1” any more: you were taken out of the team, or it is not shared with you now.',
+        team
+      )
+    : trans.__(
+        'You may not see this run any more: you were taken out of its team, or it is not shared with you now.'
+      );
+  return (
+    <div className="nabla-RunHeader" data-nabla={gone ? 'run-gone' : 'run-lost'}>
+      <h1>
+        {run.name} <span className="nabla-Quiet">#{run.number}</span>
+      </h1>
+      <ErrorLine message={gone ? trans.__('This run was deleted.') : lost} />
+    </div>
+  );
+}
+
 /** Name, state, facts, verbs and sub tabs of a run. */
 export function RunHeader(props: RunProps) {
   const { model, view, trans } = props;
@@ -204,6 +227,9 @@ export function RunHeader(props: RunProps) {
         {!model.error && <p className="nabla-Quiet">{trans.__('Fetching the run…')}</p>}
       </div>
     );
+  }
+  if (model.closed) {
+    return <Closed model={model} run={run} trans={trans} />;
   }
   const tabs: { id: RunTab; label: string; count?: number }[] = [
     { id: 'notebook', label: trans.__('Notebook') },
@@ -239,8 +265,7 @@ export function RunHeader(props: RunProps) {
           </section>
         )}
       </header>
-      {model.gone && <ErrorLine message={trans.__('This run was deleted.')} />}
-      {!model.gone && <ErrorLine message={model.error} />}
+      <ErrorLine message={model.error} />
       {!model.connected && !isFinal(run.state) && (
         <p className="nabla-Warning" role="status">
           {trans.__('The connection is lost; the run goes on. Trying again…')}

@@ -93,10 +93,13 @@ export class RunWidget extends Panel {
 
   private _arrange(): void {
     const { tab } = this._view;
-    const { run, replay } = this._model;
-    this._notebook.setHidden(tab !== 'notebook' || !replay.ready);
-    this._log.setHidden(tab !== 'log' || !run);
-    this._details.setHidden(tab === 'notebook' || tab === 'log');
+    const { run, replay, closed } = this._model;
+    if (closed) {
+      this._log.forget();
+    }
+    this._notebook.setHidden(closed || tab !== 'notebook' || !replay.ready);
+    this._log.setHidden(closed || tab !== 'log' || !run);
+    this._details.setHidden(closed || tab === 'notebook' || tab === 'log');
     const text = tab === 'notebook' && !replay.ready ? this._waiting() : '';
     if (this._empty.textContent !== text) {
       this._empty.textContent = text;
@@ -111,8 +114,8 @@ export class RunWidget extends Panel {
   /** Say why there is no notebook to see yet, or at all. */
   private _waiting(): string {
     const { trans } = this._core;
-    const { run, noNotebook } = this._model;
-    if (!run) {
+    const { run, noNotebook, closed } = this._model;
+    if (!run || closed) {
       return '';
     }
     if (isFinal(run.state)) {

@@ -25,6 +25,17 @@ export class LogView extends Widget {
     this.node.append(this._note, this._text);
   }
 
+  /** Read no further and forget what was read; it is asked for again when it is next shown. */
+  forget(): void {
+    this._abort.abort();
+    this._abort = new AbortController();
+    this._waiting.length = 0;
+    this._text.replaceChildren();
+    this._size = 0;
+    this._dropped = false;
+    this._started = false;
+  }
+
   override dispose(): void {
     this._abort.abort();
     super.dispose();
@@ -46,11 +57,12 @@ export class LogView extends Widget {
     }
     this._started = true;
     this._note.textContent = this._trans.__('Reading the log…');
+    const { signal } = this._abort;
     this._model
-      .log(text => this._append(text), this._abort.signal)
+      .log(text => signal.aborted || this._append(text), signal)
       .then(() => this._end(this._size ? '' : this._trans.__('The log is empty.')))
       .catch((error: Error) => {
-        if (!this._abort.signal.aborted) {
+        if (!signal.aborted) {
           this._started = false;
           this._end(error.message);
         }
@@ -108,7 +120,7 @@ export class LogView extends Widget {
       : '';
   }
 
-  private readonly _abort = new AbortController();
+  private _abort = new AbortController();
   private readonly _note: HTMLElement;
   private readonly _text: HTMLElement;
   private readonly _waiting: string[] = [];

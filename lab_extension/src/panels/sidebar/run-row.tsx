@@ -1,4 +1,4 @@
-import { closeIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
+import { deleteIcon, refreshIcon, stopIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useState } from 'react';
 import type { Run } from '../../generated/api';
@@ -44,7 +44,7 @@ export function RunActions({
       {isFinal(run.state) && (
         <IconButton
           name="run-delete"
-          icon={closeIcon}
+          icon={deleteIcon}
           label={trans.__('Delete %1 #%2', run.name, run.number)}
           onClick={onDelete}
         />

@@ -152,6 +152,15 @@ function Results(props: Props & { active: number; setActive: (at: number) => voi
         <div className="nabla-Empty" data-nabla="nothing-found">
           <p>{trans.__('Nothing that you may see is called “%1”.', answered)}</p>
           <p>{trans.__('Names, ids and tags are searched; write #tag for what carries a tag.')}</p>
+          {search.secretsPage && (
+            <p data-nabla="search-secrets">
+              {trans.__('Secrets are not searched here: they are on')}{' '}
+              <a href={search.secretsPage} target="_blank" rel="noopener">
+                {trans.__('the page “Secrets”')}
+              </a>
+              .
+            </p>
+          )}
         </div>
       )}
     </div>
