@@ -175,6 +175,8 @@ def test_a_command_that_is_interrupted_is_canceled_and_keeps_its_notebook(
     folder = write(tmp_path / "work", mark("kept"), GATE)
     command = run(home, folder)
     until((folder / "trace").exists, "its first cell")
+    (log,) = home.glob("runs/*/job/events.jsonl")
+    until(lambda: log.read_bytes().count(b"cell_start") == 2, "the second cell")
     command.send_signal(number)
     said = ended(command)
     assert command.returncode == 130, said

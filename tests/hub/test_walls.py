@@ -245,8 +245,8 @@ class TestARun:
     def test_it_reaches_nothing_of_the_house_or_of_anybody(self, said_by_a_run: str) -> None:
         nothing(said_by_a_run)
 
-    def test_it_is_given_no_token(self, said_by_a_run: str) -> None:
-        assert "ENVIRONMENT []" in said_by_a_run
+    def test_it_is_given_no_token_but_the_runs_own(self, said_by_a_run: str) -> None:
+        assert "ENVIRONMENT ['NABLA_API_KEY', 'PAPERSPACE_API_KEY']" in said_by_a_run
 
 
 class TestAVisitedServer:
