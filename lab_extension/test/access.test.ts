@@ -1,7 +1,7 @@
 import { page } from './page';
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { Me, Project, Run, Team } from '../src/generated/api';
+import type { Change, Me, Project, Run, Team } from '../src/generated/api';
 import { ProjectsModel } from '../src/model/projects';
 import { RunModel } from '../src/model/run';
 import { SharesModel } from '../src/model/shares';
@@ -94,6 +94,14 @@ test('the page of a run closes when the share that showed it is taken back', asy
   await become(LENT);
   await until(() => told.followed.length === 1);
   assert.ok(!model.closed);
+});
+
+test('a run that is refused before the page hears of it is not taken for a deleted one', async t => {
+  const { model, told, world } = await openRun(t, IN);
+  world.me = OUT;
+  told.changed.emit({ kind: 'run', id: 'r1' } as Change);
+  await until(() => model.closed);
+  assert.deepEqual([model.lost, model.gone, model.team], [true, false, 'research']);
 });
 
 test('a run that was deleted in sight is told of as deleted, and not followed', async t => {

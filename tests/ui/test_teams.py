@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.browser
 ADA = "ada"
+FOREVER = "import time\nwhile True: time.sleep(0.05)"
 
 
 @dataclass
@@ -38,6 +39,11 @@ class Two:
         for project in projects:
             self.ask("POST", "projects", json={"name": project, "team": team})
         return team
+
+    def denied(self, team: str) -> int:
+        """Tell how many denied attempts at things of a team the audit log holds."""
+        lines = self.ask("GET", "audit", params={"team": team, "outcome": "denied"})["items"]
+        return sum(line["count"] for line in lines)
 
     def invite_link(self, team: str) -> str:
         """Return the address that lets who holds it into a team."""
@@ -92,6 +98,37 @@ def test_who_is_taken_out_of_a_team_loses_its_projects_in_open_panels_and_is_tol
     expect(nabla(two.ada.page, "project-lost")).to_contain_text("collider", timeout=PATIENCE)
     nabla(bar, "notice-close").click()
     expect(nabla(bar, "notice")).to_have_count(0)
+
+
+def test_an_open_run_closes_with_its_team_and_goes_on_for_who_is_in_again(two: Two) -> None:
+    team = two.team("medicine", "trials")
+    two.join("medicine")
+    two.ada.choose_project("trials")
+    write_notebook(two.house, "trial/trial.ipynb", "print('begun')", FOREVER, name=ADA)
+    two.ada.open_notebook("trial/trial.ipynb")
+    run = two.ada.submit(two.ada.run_form())
+    two.ada.state(run, "Running")
+    expect(run).to_contain_text("begun", timeout=PATIENCE)
+    two.ask("DELETE", f"teams/medicine/members/{ADA}", params={"confirm": "true"})
+    expect(nabla(run, "run-lost")).to_contain_text("medicine", timeout=PATIENCE)
+    expect(run).not_to_contain_text("deleted")
+    for name in ("run-cancel", "run-rerun", "run-progress", "cell-0"):
+        expect(nabla(run, name)).to_have_count(0)
+    bar = two.ada.sidebar()
+    expect(nabla(bar, "notice")).to_contain_text("medicine", timeout=PATIENCE)
+    before = two.denied(team)
+    two.team("nursing")
+    two.join("nursing")
+    two.ask("DELETE", f"teams/nursing/members/{ADA}", params={"confirm": "true"})
+    expect(nabla(bar, "notice")).to_contain_text("nursing", timeout=PATIENCE)
+    assert two.denied(team) == before, "what was refused is asked for again"
+    two.join("medicine")
+    expect(nabla(run, "run-rerun")).to_be_visible(timeout=PATIENCE)
+    expect(nabla(run, "cell-0")).to_contain_text("begun")
+    expect(nabla(bar, "notice")).not_to_contain_text("medicine")
+    nabla(bar, "notice-close").click()
+    two.ask("POST", f"runs/{run.get_attribute('data-id')}/cancel")
+    two.ada.state(run, "Canceled")
 
 
 def test_a_person_leaves_a_team_after_seeing_what_stays_and_with_whom(two: Two) -> None:

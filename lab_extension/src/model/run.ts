@@ -170,7 +170,6 @@ export class RunModel implements IDisposable, Follower {
   }
 
   private async _fetch(): Promise<void> {
-    const { gains } = this._projects;
     try {
       this.run = await this._api.run(this.id);
       this.error = null;
@@ -178,7 +177,11 @@ export class RunModel implements IDisposable, Follower {
     } catch (error) {
       this.error = (error as Error).message;
       if (error instanceof ApiError && error.status === 404) {
-        this._refused = gains;
+        if (this.run) {
+          // Deleted or out of sight: who the caller is now tells which.
+          await this._projects.refresh();
+        }
+        this._refused = this._projects.gains;
         this._close(this.run !== null && this._inSight(this.run));
       }
     }
@@ -248,8 +251,11 @@ export class RunModel implements IDisposable, Follower {
     if (this.run && !this.lost && !this._projects.sees(this.run.team)) {
       this._close(false);
       this._emit();
-    } else if (this.lost && this._refused !== this._projects.gains) {
-      void this.load();
+    } else if (this.lost) {
+      const mayBeBack = !this.run || this._projects.sees(this.run.team);
+      if (mayBeBack && this._refused !== this._projects.gains) {
+        void this.load();
+      }
     } else if (!this.run) {
       this._onResumed();
     } else {

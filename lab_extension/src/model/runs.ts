@@ -1,5 +1,5 @@
 import { Poll } from '@lumino/polling';
-import type { Api } from '../api/client';
+import { ApiError, type Api } from '../api/client';
 import type { PageStream } from '../api/stream';
 import type { Change, Run } from '../generated/api';
 import { isFinal } from './states';
@@ -136,7 +136,11 @@ export class RunList extends PagedList<Run> {
     }
     await this._api.run(only).then(
       run => this.put(run),
-      () => this.refresh()
+      (error: Error) => {
+        // What was refused is out of sight: so may be all that is listed here.
+        const gone = error instanceof ApiError && error.status === 404;
+        return gone ? this.drop(only) : this.refresh();
+      }
     );
   }
 

@@ -122,6 +122,8 @@ export class HomeWidget extends ReactWidget {
     if (this._project && !projects.sees(this._project.team)) {
       this._lose(this._project);
       this._show();
+    } else if (this._known && !projects.sees(this._known.team)) {
+      return;
     } else if (this._project || this._refused !== projects.gains) {
       void this._ask().then(() => this._show());
     }
