@@ -19,12 +19,16 @@ def test_a_project_is_made_and_the_example_runs_live_with_its_figure(lab: Lab) -
     lab.open_notebook(EXAMPLE)
     form = lab.run_form()
     expect(nabla(form, "param-n_estimators")).to_have_value("100")
+    nabla(form, "variable-add").click()
+    nabla(form, "variable-name").fill("OMP_NUM_THREADS")
+    nabla(form, "variable-value").fill("1")
     run = lab.submit(form, n_estimators="40")
     expect(run.locator("[data-nabla^=cell-] img")).to_have_count(2, timeout=PATIENCE)
     lab.state(run, "Succeeded")
     expect(run.locator("[data-nabla^=cell-]").last).to_have_attribute("data-state", "ok")
     nabla(run, "tab-parameters").click()
     expect(nabla(run, "value-n_estimators")).to_contain_text("40")
+    expect(nabla(run, "variable-OMP_NUM_THREADS")).to_have_text("1")
 
 
 def test_a_wrong_value_is_told_in_the_form_before_anything_starts(lab: Lab) -> None:
