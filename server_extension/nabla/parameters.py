@@ -116,7 +116,10 @@ def check_declared(
     """Do what `check` does, for parameters not yet made into a summary."""
     if given and not has_cell:
         name = next(iter(given))
-        raise BadInput(f'{path} takes no parameters, so "{name}" cannot be set: {HOW_TO_TAG}.', field=name)
+        raise BadInput(
+            f'{path} takes no parameters, so "{name}" cannot be set: {HOW_TO_TAG}.',
+            field=name or "parameters",
+        )
     if language not in _INFERRED:
         _check_names(path, given)
         return dict(given)
@@ -125,7 +128,9 @@ def check_declared(
         if name not in by_name:
             names = ", ".join(by_name) or "none"
             near = did_you_mean(name, by_name)
-            raise BadInput(f'{path} has no parameter "{name}".{near} It has: {names}.', field=name)
+            raise BadInput(
+                f'{path} has no parameter "{name}".{near} It has: {names}.', field=name or "parameters"
+            )
         _check_value(path, by_name[name], value)
     return dict(given)
 
@@ -134,7 +139,9 @@ def _check_names(path: str, given: dict[str, Any]) -> None:
     """Refuse a name that is no name: it would be written into the notebook as code."""
     for name in given:
         if not re.fullmatch(r"[A-Za-z_.][\w.]*", name, re.ASCII):
-            raise BadInput(f'"{name}" cannot be a parameter of {path}: it is no name.', field=name)
+            raise BadInput(
+                f'"{name}" cannot be a parameter of {path}: it is no name.', field=name or "parameters"
+            )
 
 
 def _check_value(path: str, parameter: Declared, value: Any) -> None:

@@ -139,7 +139,8 @@ class Secrets:
         if secret.type not in ABOUT:
             raise BadInput(
                 f"The secret {name!r} is no credential of a registry, of git or of a storage: there is "
-                "nothing to try it on."
+                "nothing to try it on.",
+                field="name",
             )
         if self._credentials is None:
             raise BadInput("Nothing is tried from here: start a service.")
