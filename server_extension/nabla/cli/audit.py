@@ -7,14 +7,13 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
-from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nabla.cli.options import connect, json_option
-from nabla.cli.output import as_json, table
+from nabla.cli.output import as_json, listing
 from nabla.errors import BadInput
 
 if TYPE_CHECKING:
@@ -79,17 +78,8 @@ def list_(*, filters: dict[str, Any], limit: int, json: bool) -> None:
     """List lines, newest first."""
     with connect() as client:
         found = client.audit.list(**filters)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo("No lines.", err=True)
-        return
-    table(["NUMBER", "TIME", "WHO", "FROM", "WHAT", "ON", "OUTCOME"], [_row(line) for line in shown])
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+        head = ["NUMBER", "TIME", "WHO", "FROM", "WHAT", "ON", "OUTCOME"]
+        listing(found, limit, head, lambda shown: map(_row, shown), json=json, none="No lines.")
 
 
 def _row(line: AuditEntry) -> tuple[object, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
 from nabla.cli.options import connect, json_option, one
-from nabla.cli.output import age, as_json, plain, table
+from nabla.cli.output import age, as_json, listing, plain
+
+if TYPE_CHECKING:
+    from nabla.schema import ApiKey
 
 LIMIT = 50
 SCOPES = ["read", "run", "deploy", "admin"]
@@ -71,28 +74,21 @@ def create(
 @json_option
 def list_(*, service_account: str | None, search: str | None, limit: int, json: bool) -> None:
     """List your keys, newest first; the keys themselves are kept by nobody."""
-    from nabla.schema import now
-
     with connect() as client:
         found = client.keys.list(service_account=service_account, q=search)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo("No keys. Make one with `nabla keys create NAME`.", err=True)
-        return
-    rows = []
-    for key in shown:
-        ends = f"{key.expires:%Y-%m-%d}" if key.expires else "never"
-        if key.expires and key.expires < now():
-            ends += " (expired)"
-        used = age(key.last_used) if key.last_used else "never"
-        rows.append((key.id, key.name, ",".join(key.scopes), key.only_project or "all", ends, used, key.hint))
-    table(["ID", "NAME", "SCOPES", "PROJECT", "EXPIRES", "USED", "BEGINS"], rows)
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+        head = ["ID", "NAME", "SCOPES", "PROJECT", "EXPIRES", "USED", "BEGINS"]
+        none = "No keys. Make one with `nabla keys create NAME`."
+        listing(found, limit, head, lambda shown: map(_row, shown), json=json, none=none)
+
+
+def _row(key: ApiKey) -> tuple[object, ...]:
+    from nabla.schema import now
+
+    ends = f"{key.expires:%Y-%m-%d}" if key.expires else "never"
+    if key.expires and key.expires < now():
+        ends += " (expired)"
+    used = age(key.last_used) if key.last_used else "never"
+    return key.id, key.name, ",".join(key.scopes), key.only_project or "all", ends, used, key.hint
 
 
 @keys.command()

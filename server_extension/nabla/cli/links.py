@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nabla.cli.options import connect, json_option, one
-from nabla.cli.output import age, as_json, plain, table
+from nabla.cli.output import age, as_json, listing, plain
 
 if TYPE_CHECKING:
     from nabla.schema import Link
@@ -64,20 +63,13 @@ def list_(*, project: str | None, search: str | None, limit: int, json: bool) ->
     """List links, newest first."""
     with connect() as client:
         found = client.links.list(project=project, q=search)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo("No links. Make one with `nabla links create RUN`.", err=True)
-        return
-    rows = [
-        (link.id, link.name, link.audience, link.owner, _until(link), age(link.created)) for link in shown
-    ]
-    table(["ID", "NAME", "FOR", "BY", "UNTIL", "CREATED"], rows)
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+        head = ["ID", "NAME", "FOR", "BY", "UNTIL", "CREATED"]
+        none = "No links. Make one with `nabla links create RUN`."
+        listing(found, limit, head, lambda shown: map(_row, shown), json=json, none=none)
+
+
+def _row(link: Link) -> tuple[object, ...]:
+    return link.id, link.name, link.audience, link.owner, _until(link), age(link.created)
 
 
 @links.command()

@@ -6,15 +6,17 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from nabla.schema import Model
 
+T = TypeVar("T")
 COLOURS = {
     "Pending": "yellow",
     "Running": "blue",
@@ -72,6 +74,33 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, states: int 
             cells[states] = state(line[states]) + " " * (widths[states] - len(line[states]))
         text = "  ".join(cells).rstrip()
         click.echo(dim(text, show) if not index else text, color=colourful(show))
+
+
+def listing(
+    found: Iterator[T],
+    limit: int,
+    head: Sequence[str],
+    rows: Callable[[list[T]], Iterable[Sequence[object]]],
+    *,
+    json: bool,
+    none: str = "",
+    states: int | None = None,
+) -> None:
+    """Print the first `limit` of a list, as JSON or as a table of `rows`; say when there are more, or `none`.
+
+    `rows` is asked for a table only.
+    """
+    shown = list(islice(found, limit))
+    more = next(found, None) is not None
+    if json:
+        as_json(shown)
+        return
+    if none and not shown:
+        click.echo(none, err=True)
+        return
+    table(head, rows(shown), states=states)
+    if more:
+        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from itertools import islice
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from nabla.cli.options import all_tags, connect, json_option, one, tag_options
-from nabla.cli.output import age, as_json, fields, plain, table
+from nabla.cli.output import age, as_json, fields, listing, plain
 from nabla.cli.shares import share, shares, unshare
 from nabla.cli.tags import tag_group
 from nabla.errors import BadInput
@@ -92,22 +92,16 @@ def list_(  # noqa: PLR0917 - each is an option of the command
     """List projects, newest first."""
     with connect() as client:
         found = client.projects.list(q=search, tag=tag, archived=archived, team=team)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-        me = client.me()
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo("No projects. Make one with `nabla projects create NAME`.", err=True)
-        return
-    teams = me.lenders | me.teams
-    table(
-        ["ID", "NAME", "TEAM", "TAGS", "CREATED"],
-        [(p.id, p.name, teams.get(p.team, p.team), ", ".join(p.tags), age(p.created)) for p in shown],
-    )
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+
+        def rows(shown: list[Project]) -> Iterator[tuple[object, ...]]:
+            me = client.me()
+            teams = me.lenders | me.teams
+            for one in shown:
+                tags = ", ".join(one.tags)
+                yield one.id, one.name, teams.get(one.team, one.team), tags, age(one.created)
+
+        none = "No projects. Make one with `nabla projects create NAME`."
+        listing(found, limit, ["ID", "NAME", "TEAM", "TAGS", "CREATED"], rows, json=json, none=none)
 
 
 @projects.command()

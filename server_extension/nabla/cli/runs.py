@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nabla.cli.options import connect, json_option, one, watch_option
-from nabla.cli.output import age, as_json, duration, fields, plain, printed, size, state, table
+from nabla.cli.output import age, as_json, duration, fields, listing, plain, printed, size, state, table
 from nabla.cli.parameters import ParameterCommand, collect, parameter_options
 from nabla.cli.tags import tag_group
 from nabla.cli.watching import conclude, follow
@@ -94,23 +95,17 @@ def list_(
     """List runs, newest first."""
     with connect() as client:
         found = client.runs.list(q=search, state=states, **query)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-        ids = set() if json else {run.project for run in shown if run.project}
-        projects = {id: client.projects.get(id).name for id in ids}
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo("No runs. Start one with `nabla run NOTEBOOK`.", err=True)
-        return
-    rows = [
-        (r.id, f"{r.name} #{r.number}", r.state, _took(r), age(r.created), projects.get(r.project or "", ""))
-        for r in shown
-    ]
-    table(["ID", "RUN", "STATE", "TOOK", "CREATED", "PROJECT"], rows, states=2)
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+
+        def rows(shown: list[Run]) -> Iterator[tuple[object, ...]]:
+            ids = {run.project for run in shown if run.project}
+            projects = {id: client.projects.get(id).name for id in ids}
+            for run in shown:
+                name, of = f"{run.name} #{run.number}", projects.get(run.project or "", "")
+                yield run.id, name, run.state, _took(run), age(run.created), of
+
+        head = ["ID", "RUN", "STATE", "TOOK", "CREATED", "PROJECT"]
+        none = "No runs. Start one with `nabla run NOTEBOOK`."
+        listing(found, limit, head, rows, json=json, none=none, states=2)
 
 
 @runs.command()

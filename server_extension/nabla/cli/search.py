@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
 from nabla.cli.options import connect, json_option
-from nabla.cli.output import age, as_json, table
+from nabla.cli.output import age, listing
 
+if TYPE_CHECKING:
+    from nabla.schema import Found
+
+HEAD = ["KIND", "ID", "NAME", "STATE", "TAGS", "CHANGED"]
 LIMIT = 50
 
 
@@ -26,18 +30,10 @@ def search(
         raise click.UsageError("Say what to look for: WORDS, --tag or --kind.")
     with connect() as client:
         found = client.search(" ".join(words), kinds=kinds, tags=tags)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo("Nothing that you can see has these words.", err=True)
-        return
-    rows = [
-        (one.kind.replace("_", " "), one.id, one.name, one.state, ", ".join(one.tags), age(one.updated))
-        for one in shown
-    ]
-    table(["KIND", "ID", "NAME", "STATE", "TAGS", "CHANGED"], rows, states=3)
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+        none = "Nothing that you can see has these words."
+        listing(found, limit, HEAD, lambda shown: map(_row, shown), json=json, none=none, states=3)
+
+
+def _row(one: Found) -> tuple[object, ...]:
+    tags = ", ".join(one.tags)
+    return one.kind.replace("_", " "), one.id, one.name, one.state, tags, age(one.updated)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nabla.cli.options import connect, json_option
-from nabla.cli.output import age, as_json, plain, table
+from nabla.cli.output import age, as_json, listing, plain, table
 from nabla.errors import BadInput, WorkFailed
 
 if TYPE_CHECKING:
     from nabla.client import Client
+    from nabla.schema import Secret
     from nabla.schema.access import SecretType
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -115,21 +115,14 @@ def list_(*, entity: str, owner: str | None, search: str | None, limit: int, jso
     """List secrets, newest first; their values are shown to nobody."""
     with connect() as client:
         found = client.secrets.list(**_where(client, entity, owner), q=search)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-    if json:
-        as_json(shown)
-        return
-    if not shown:
-        click.echo(f"No secrets. Set one with `nabla secrets set {entity} --name NAME`.", err=True)
-        return
-    rows = [
-        (one.name, one.type, one.values, one.owner, age(one.updated), age(one.used) if one.used else "never")
-        for one in shown
-    ]
-    table(["NAME", "TYPE", "VERSION", "SET BY", "SET", "USED"], rows)
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+        head = ["NAME", "TYPE", "VERSION", "SET BY", "SET", "USED"]
+        none = f"No secrets. Set one with `nabla secrets set {entity} --name NAME`."
+        listing(found, limit, head, lambda shown: map(_row, shown), json=json, none=none)
+
+
+def _row(one: Secret) -> tuple[object, ...]:
+    used = age(one.used) if one.used else "never"
+    return one.name, one.type, one.values, one.owner, age(one.updated), used
 
 
 @secrets.command()

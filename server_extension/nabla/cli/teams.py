@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from itertools import islice
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nabla.cli.options import connect, json_option, one
-from nabla.cli.output import age, as_json, fields, plain, table
+from nabla.cli.output import age, as_json, fields, listing, plain, table
 from nabla.cli.service_accounts import service_accounts
 from nabla.errors import BadInput
 
@@ -71,18 +71,13 @@ def list_(*, search: str | None, every: bool, limit: int, json: bool) -> None:
     """List your teams, newest first."""
     with connect() as client:
         found = client.teams.list(q=search, every=every)
-        shown = list(islice(found, limit))
-        more = next(found, None) is not None
-        roles = client.me().roles
-    if json:
-        as_json(shown)
-        return
-    rows = [
-        (one.name, roles.get(one.id, ""), "private" if one.private else "", age(one.created)) for one in shown
-    ]
-    table(["NAME", "YOU", "", "CREATED"], rows)
-    if more:
-        click.echo(f"There are more: add --limit {limit * 2}.", err=True)
+
+        def rows(shown: list[Team]) -> Iterator[tuple[object, ...]]:
+            roles = client.me().roles
+            for one in shown:
+                yield one.name, roles.get(one.id, ""), "private" if one.private else "", age(one.created)
+
+        listing(found, limit, ["NAME", "YOU", "", "CREATED"], rows, json=json)
 
 
 @teams.command()
