@@ -154,9 +154,10 @@ class RunSteps:
         def apply(stored: Run) -> None:
             _set(stored, state=state, queue=None, finished=now(), reason=reason, failure=failure)
 
+        # Nothing of it works any more: whoever sees the run final has to find its instance free.
+        self._admission.release(run.id)
         await self._runs.change(run.id, apply)
         await self._access.take(run)
-        self._admission.release(run.id)
 
     async def interrupt(self, grace: float) -> list[Run]:
         """End every run that is running, because the service ends; return them as they were."""
