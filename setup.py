@@ -81,8 +81,10 @@ setup(
     zip_safe=False,
     install_requires=[
         "alembic>=1.13",
+        "boto3>=1.35",
         "click>=8.1",
         "cryptography>=42",
+        "dvc>=3.60",
         "httpcore>=1.0",
         "httpx>=0.27",
         "ipykernel>=6.29",
@@ -117,18 +119,19 @@ setup(
         # Sign-in by SAML 2.0.
         "saml": ["lxml>=5.3", "signxml>=5"],
         "postgres": ["psycopg[binary]>=3.2"],
-        # Trying saved credentials of an S3 storage.
-        "s3": ["botocore>=1.35"],
+        # Importing from DVC repositories whose remote is a bucket.
+        "s3": ["dvc-s3>=3.2"],
         # What the shipped examples train and draw with.
         "examples": ["matplotlib>=3.9", "pandas>=2.2", "scikit-learn>=1.5"],
         "dev": [
             "bash_kernel>=0.10",
-            "botocore>=1.35",
             "build>=1.2",
+            "dvc-s3>=3.2",
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "jupyter-builder>=1.3",
             "looptime>=0.4",
+            "moto[server]>=5.2",
             "mypy>=1.13",
             "playwright>=1.48",
             "pysaml2>=7.5.5",

@@ -18,6 +18,7 @@ PREFIXES = {
     "run": "r",
     "snapshot": "sn",
     "dataset": "ds",
+    "dataset version": "ds",
     "model": "mo",
     "storage provider": "spl",
     "cluster": "cl",

@@ -25,6 +25,13 @@ MATRIX: dict[str, dict[str, frozenset[Verb]]] = {
     "snapshot": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
     "run": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
     "link": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
+    "dataset": {"viewer": READ, "member": WORK, "admin": ALL, "owner": ALL},
+    "storage provider": {
+        "viewer": READ,
+        "member": frozenset({"read", "run"}),
+        "admin": ALL,
+        "owner": ALL,
+    },
     "team": {
         "viewer": READ,
         "member": READ,
@@ -51,11 +58,22 @@ HUB_ADMIN: dict[str, frozenset[Verb]] = {
     "api key": frozenset({"read", "delete"}),
     "audit": READ,
     "cluster secret": ALL,
+    "cluster storage provider": ALL,
+    "public dataset": WORK,
 }
 """What an admin of the hub may do to things of any team: never see what is in them."""
 
-EVERYBODY: dict[str, frozenset[Verb]] = {"cluster secret": frozenset({"run"})}
+EVERYBODY: dict[str, frozenset[Verb]] = {
+    "cluster secret": frozenset({"run"}),
+    "cluster storage provider": frozenset({"read", "run"}),
+    "public dataset": READ,
+}
 """What whoever is signed in may do to each noun: their work may be given the secrets of the cluster."""
+
+PUBLIC = frozenset({"public dataset"})
+"""What every key reaches, whatever it is limited to."""
+TEAM_WIDE = frozenset({"dataset", "storage provider"})
+"""What belongs to a team and no project: a run's token reaches its team's, a key of one project does not."""
 
 PERSONAL = frozenset({"secret", "team secret", "cluster secret", "api key", "audit"})
 """What the token of a page may not touch: whoever runs a server that somebody visits could hold it.
@@ -63,7 +81,8 @@ PERSONAL = frozenset({"secret", "team secret", "cluster secret", "api key", "aud
 It may `run` them, so that the panels can start work that uses a secret: no answer has a value.
 """
 
-GUARDED = frozenset({"team", "secret", "team secret", "cluster secret", "api key"})
+PROVIDERS = frozenset({"storage provider", "cluster storage provider"})
+GUARDED = frozenset({"team", "secret", "team secret", "cluster secret", "api key"}) | PROVIDERS
 """What a key changes only with the scope admin, whatever else it may do."""
 
 SCOPES: dict[str, frozenset[Verb]] = {
@@ -137,6 +156,14 @@ class Actor:
         """Return the ids of the teams that the actor is in."""
         return frozenset(self.roles)
 
+    @property
+    def reach(self) -> frozenset[str]:
+        """Return the teams whose own things (of no project: datasets) lists show to the actor."""
+        limit = self.limit
+        if limit is None or limit.project is None:
+            return self.teams
+        return self.teams & {limit.team} if limit.run is not None else frozenset()
+
     @cached_property
     def sight(self) -> Sight:
         """Return what lists show to the actor."""
@@ -182,8 +209,11 @@ def decide(actor: Actor, verb: Verb, thing: Owned) -> Decision:
     if verb not in verbs:
         return Decision(False, f"{who} may not {verb} the {thing.kind} {thing.name!r}")
     page = actor.kind == "page"
-    if page and ((verb == "manage" and noun != "project") or (verb != "read" and noun == "team")):
-        return Decision(False, "the token of a page may not manage a team: sign in to the hub's own pages")
+    closed = noun == "team" or noun in PROVIDERS
+    if page and ((verb == "manage" and noun != "project") or (verb not in {"read", "run"} and closed)):
+        return Decision(
+            False, f"the token of a page may not manage a {thing.kind}: sign in to the hub's own pages"
+        )
     if actor.limit is not None and verb not in actor.limit.verbs:
         return Decision(False, f"this key may not {verb}: make one whose scopes allow it")
     if limit_guards(actor.limit, noun, verb):
@@ -203,8 +233,10 @@ def _within(limit: Limit | None, thing: Owned, home: str | None) -> bool:
         return True
     if limit.run is not None and thing.kind == "run" and thing.id != limit.run:
         return False
-    if limit.project is None:
+    if limit.project is None or thing.noun in PUBLIC:
         return True
+    if limit.run is not None and thing.noun in TEAM_WIDE:
+        return thing.team == limit.team
     return home == limit.project
 
 

@@ -35,3 +35,17 @@ class WorkloadState(StrEnum):
     def final(self) -> bool:
         """Tell whether nothing will change this state any more."""
         return self not in (WorkloadState.STARTING, WorkloadState.RUNNING)
+
+
+class VersionState(StrEnum):
+    """Where a version of a dataset is: files may be put and deleted until it is committed."""
+
+    UNCOMMITTED = "Uncommitted"
+    COMMITTING = "Committing"
+    COMMITTED = "Committed"
+    DELETING = "Deleting"
+
+    @property
+    def final(self) -> bool:
+        """Tell whether nothing happens to it until somebody asks."""
+        return self in (VersionState.UNCOMMITTED, VersionState.COMMITTED)

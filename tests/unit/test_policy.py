@@ -86,10 +86,15 @@ def lets(limit: Limit | None, verb: Verb, what: Thing) -> bool:
     home = what.id if what.noun == "project" else what.project
     return (
         verb in limit.verbs
-        and limit.project in (None, home)
+        and (limit.project in (None, home) or what.noun in policy.PUBLIC or within(limit, what))
         and not (limit.run and what.noun == "run" and what.id != limit.run)
         and not (what.noun in policy.GUARDED and verb not in {"read", "run"} and "manage" not in limit.verbs)
     )
+
+
+def within(limit: Limit, what: Thing) -> bool:
+    """Tell whether the token of a run reaches what belongs to the run's team and to no project."""
+    return limit.run is not None and what.noun in policy.TEAM_WIDE and what.team == limit.team
 
 
 def expected(who: Actor, verb: Verb, what: Thing) -> bool:
@@ -99,7 +104,7 @@ def expected(who: Actor, verb: Verb, what: Thing) -> bool:
         and lets(who.limit, verb, what)
         and not (page and what.noun in policy.PERSONAL and verb != "run")
         and not (page and verb == "manage" and what.noun != "project")
-        and not (page and verb != "read" and what.noun == "team")
+        and not (page and verb not in {"read", "run"} and what.noun in {"team", *policy.PROVIDERS})
     )
 
 

@@ -135,6 +135,156 @@ export interface Change {
   deleted: boolean;
 }
 
+/** What a collection of garbage removed, or (`dry_run`) would remove. */
+export interface Collected {
+  dry_run: boolean;
+  objects: number;
+  size: number;
+  /** Objects that versions name. */
+  kept: number;
+  /** Objects that nobody names, too young to be sure. */
+  young: number;
+}
+
+/** Named data of a team. */
+export interface Dataset {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user whose it is: who made it, until it is handed to another. */
+  owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  description: string;
+  /** Id of where its contents lie. */
+  storage_provider: string;
+  /** How many are committed. */
+  versions: number;
+  /** The newest committed version; empty: there is none. */
+  latest: string;
+  /** Versions (7 characters) by tag; tags move. */
+  version_tags: Record<string, unknown>;
+  /** Bytes of the newest version. */
+  size: number;
+  /** Files of the newest version. */
+  files: number;
+}
+
+/** What may change in a dataset; what is left out stays. */
+export interface DatasetChange {
+  name: string | null;
+  description: string | null;
+  tags: string[] | null;
+  /** The version that was read; a newer one answers 409. */
+  version: number | null;
+}
+
+/** One line of a listing: a file, or a folder with all that is in it. */
+export interface DatasetFile {
+  path: string;
+  type: "file" | "folder";
+  /** Bytes; of a folder: of all files in it. */
+  size: number;
+  /** Of a folder: how many files are in it, however deep. */
+  files: number;
+  /** Empty for a folder. */
+  md5: string;
+}
+
+/** A version laid out for its reader: where, or how far it is. */
+export interface DatasetMount {
+  name: string;
+  dataset: string;
+  /** `ds…:version`. */
+  version: string;
+  state: "Laying out" | "Ready" | "Failed";
+  /** Absolute, as the reader sees it; once it is ready. */
+  path: string;
+  /** Bytes that are there. */
+  done: number;
+  total: number;
+  reason: string;
+}
+
+/** Who read a version: a run, or a person in a notebook. */
+export interface DatasetRead {
+  version: string;
+  run: string;
+  run_name: string;
+  project: string;
+  user: string;
+  first: string;
+  last: string;
+  count: number;
+}
+
+/** The files of a dataset, fixed once committed. Its id is `DATASET:version`, its name the version. */
+export interface DatasetVersion {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user whose it is: who made it, until it is handed to another. */
+  owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  /** Id of its dataset. */
+  parent: string;
+  message: string;
+  /** MD5 of its `.dir` object, with that ending; set at the commit. */
+  hash: string;
+  files: number;
+  /** Bytes of all files. */
+  size: number;
+  /** Bytes that it added to the store. */
+  added: number;
+  committed: string | null;
+  /** The version that it began as a copy of. */
+  base: string;
+  made_by: Lineage;
+  warnings: string[];
+  /** Why the last commit did not work: one sentence. */
+  failure: string;
+}
+
+/** What may change in a version, also a committed one. */
+export interface DatasetVersionChange {
+  message: string | null;
+  /** The version that was read; a newer one answers 409. */
+  version: number | null;
+}
+
+/** How much differs between two versions. */
+export interface DifferenceCount {
+  added: number;
+  removed: number;
+  changed: number;
+  unchanged: number;
+  added_bytes: number;
+  removed_bytes: number;
+}
+
 /** A stored thing: one row of the store, one body of the API, one value of the SDK. */
 export interface Document {
   kind: string;
@@ -157,6 +307,20 @@ export interface Document {
   tags: string[];
 }
 
+/** How contents are fetched: below `folder` of this disk, by signed URLs, or through the service. */
+export interface DownloadPlan {
+  how: "direct" | "urls" | "service";
+  folder: string;
+  urls: Record<string, unknown>;
+}
+
+/** What became of changes that were sent: with something `missing`, nothing was changed. */
+export interface Entered {
+  entered: number;
+  deleted: number;
+  missing: string[];
+}
+
 /** What a run ran in. */
 export interface Environment {
   python: string;
@@ -164,6 +328,22 @@ export interface Environment {
   /** SHA-256 of the package lock. */
   packages: string;
   image: string;
+}
+
+/** One path that differs between two versions. */
+export interface FileDifference {
+  path: string;
+  change: "added" | "removed" | "changed";
+  before: DatasetFile | null;
+  after: DatasetFile | null;
+}
+
+/** One change of the files of an uncommitted version: a file with content, or (`gone`) none any more. `gone` also takes a folder: all files in it. */
+export interface FileEntry {
+  path: string;
+  md5: string | null;
+  size: number;
+  gone: boolean;
 }
 
 /** One thing that a search found. */
@@ -277,6 +457,21 @@ export interface KeyState {
   values: number;
   /** Whether the key itself is where it should be. */
   there: boolean;
+}
+
+/** What made a version: all that is known of it. */
+export interface Lineage {
+  run: string;
+  run_name: string;
+  project: string;
+  notebook: string;
+  parameters: Record<string, unknown>;
+  /** The git commit that the run worked on. */
+  commit: string;
+  /** Versions (`ds…:version`) that the run read. */
+  inputs: string[];
+  /** Where it was taken from: a folder, a URL, a repository. */
+  source: string;
 }
 
 /** A notebook shown as it was: `source` is a run's output, or a file of a snapshot. */
@@ -412,6 +607,25 @@ export interface NewAuditEntry {
   detail: string;
 }
 
+/** What makes a dataset. */
+export interface NewDataset {
+  name: string;
+  /** Id or name; none: the caller's private team. */
+  team: string | null;
+  description: string;
+  /** Id or name; none: the managed one. */
+  storage_provider: string | null;
+  tags: string[];
+}
+
+/** What begins a version. */
+export interface NewDatasetVersion {
+  message: string;
+  /** Version or tag whose files it begins with; none: it begins empty. */
+  base: string | null;
+  made_by: Lineage;
+}
+
 /** What makes an invitation. */
 export interface NewInvitation {
   role: "owner" | "admin" | "member" | "viewer";
@@ -432,6 +646,12 @@ export interface NewLink {
   audience: "anyone" | "users";
   /** How long it is shown; null: for ever. */
   days: number | null;
+}
+
+/** What is to be shown in the caller's notebook server, and by which name. */
+export interface NewMount {
+  /** Empty: the dataset's name. */
+  name: string;
 }
 
 /** What makes a project. */
@@ -494,6 +714,21 @@ export interface NewShare {
   /** A user. */
   user: string | null;
   access: "read" | "write";
+}
+
+/** What makes a storage provider. */
+export interface NewStorageProvider {
+  name: string;
+  /** Id or name; none: the caller's private team; `cluster`: for everybody. */
+  team: string | null;
+  type: "s3";
+  bucket: string;
+  access_key: string;
+  secret_access_key: string;
+  endpoint: string;
+  region: string;
+  signature_version: "s3v4" | "s3";
+  tags: string[];
 }
 
 /** What makes a team; who makes it is its owner. */
@@ -616,6 +851,24 @@ export interface ProjectDeletion {
   contents: ProjectContents;
 }
 
+/** One line of the catalogue of public datasets, and whether it was fetched. */
+export interface PublicDataset {
+  name: string;
+  title: string;
+  description: string;
+  licence: string;
+  homepage: string;
+  /** Bytes, unpacked or as fetched; 0: unknown. */
+  size: number;
+  sources: string[];
+  state: "Listed" | "Fetching" | "Ready" | "Failed";
+  /** Id, once it was fetched. */
+  dataset: string;
+  done: number;
+  total: number;
+  reason: string;
+}
+
 /** Where something waits, and what for. */
 export interface QueuePlace {
   /** 1 is next. */
@@ -631,6 +884,12 @@ export interface Queued {
   name: string;
   instance: string;
   place: QueuePlace;
+}
+
+/** How much of a content that is sent in pieces is there. */
+export interface Received {
+  received: number;
+  complete: boolean;
 }
 
 /** What a person owns in a team, and whether they were removed and it was handed over. */
@@ -883,6 +1142,51 @@ export interface SnapshotOffer {
   missing: string[];
 }
 
+/** Where contents of datasets lie. Its keys are write-only: `access_key_hint` shows the last four. */
+export interface StorageProvider {
+  kind: string;
+  id: string;
+  team: string;
+  project: string | null;
+  /** The user whose it is: who made it, until it is handed to another. */
+  owner: string;
+  /** Who made it, once that is not its owner any more. */
+  author: string;
+  name: string;
+  state: string;
+  target: string;
+  /** When it is looked at next. */
+  due: string | null;
+  created: string;
+  updated: string;
+  /** Counts the changes; send it back to update. */
+  version: number;
+  tags: string[];
+  type: "managed" | "s3";
+  /** The bucket, with a prefix after a slash if it has one. */
+  bucket: string;
+  /** URL of the S3 service; empty: Amazon's. */
+  endpoint: string;
+  region: string;
+  signature_version: "s3v4" | "s3";
+  /** The end of the access key. */
+  access_key_hint: string;
+}
+
+/** What may change in a storage provider; what is left out stays. */
+export interface StorageProviderChange {
+  name: string | null;
+  bucket: string | null;
+  access_key: string | null;
+  secret_access_key: string | null;
+  endpoint: string | null;
+  region: string | null;
+  signature_version: "s3v4" | "s3" | null;
+  tags: string[] | null;
+  /** The version that was read; a newer one answers 409. */
+  version: number | null;
+}
+
 /** The tags that something gets: all of them (`tags`), or some added and some removed. */
 export interface TagChange {
   tags: string[] | null;
@@ -894,6 +1198,12 @@ export interface TagChange {
 export interface TagUse {
   tag: string;
   count: number;
+}
+
+/** Which version a tag is to name. */
+export interface TaggedVersion {
+  /** Seven characters, another tag or `latest`. */
+  version: string;
 }
 
 /** A group of people and all that is theirs. `name` is its namespace and never changes. */
@@ -930,6 +1240,21 @@ export interface TeamChange {
 export interface Tried {
   works: boolean;
   message: string;
+}
+
+/** Which contents are missing in the store, and how they get there. `direct`: the caller shares the disk, and writes below `folder`; `urls`: a signed URL for each (PUT with `headers`), parts of it for what is larger than `part`; `service`: through the service. */
+export interface UploadPlan {
+  how: "direct" | "urls" | "service";
+  missing: string[];
+  folder: string;
+  urls: Record<string, unknown>;
+  headers: Record<string, unknown>;
+}
+
+/** Contents that somebody is about to send or to fetch. */
+export interface Wanted {
+  /** Bytes by MD5. */
+  objects: Record<string, unknown>;
 }
 
 export const FINAL_STATES: readonly string[] = ["Succeeded", "Failed", "Error", "Canceled"];

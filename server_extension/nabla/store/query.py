@@ -47,6 +47,7 @@ class Filters(TypedDict, total=False):
     """What a list can be narrowed to; a filter that is None does not narrow."""
 
     project: str | None
+    parent: str | None
     owner: str | None
     state: str | Collection[str] | None
     name: str | None
@@ -104,7 +105,7 @@ class Query:
     dialect: str
 
     def __post_init__(self) -> None:
-        for field in ("project", "owner", "name", "tag"):
+        for field in ("project", "parent", "owner", "name", "tag"):
             value = self.filters.get(field)
             if isinstance(value, str):
                 check_text(value, field)
@@ -194,6 +195,8 @@ class Query:
             return [{}]
         if given.get("due_before") is not None:
             return [kind]
+        if (parent := given.get("parent")) is not None:
+            return [kind | {"parent": parent}]
         if project is not None and name is not None:
             return [kind | {"project": project, "name": name}]
         if project is None and owner is not None:
@@ -296,7 +299,7 @@ class Query:
         given = self.filters
         if "kind" not in path:
             conditions.append(checked("kind") == self.kind)
-        for name in ("project", "owner", "name"):
+        for name in ("project", "parent", "owner", "name"):
             value = given.get(name)
             if isinstance(value, str) and name not in path:
                 conditions.append(checked(name) == value)

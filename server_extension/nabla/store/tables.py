@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from nabla.schema import Document
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision of `nabla.migrations`; a database stamped with it needs no Alembic."""
 
 SEQ_BITS = 15
@@ -45,6 +45,8 @@ documents = Table(
     Column("created", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("archived", Boolean, nullable=False),
+    # What it is a part of, for parts that are listed by their whole: a version's dataset.
+    Column("parent", String, nullable=False, server_default=""),
     Column("document", Text, nullable=False),
 )
 Index("documents_id", documents.c.id, unique=True)
@@ -65,6 +67,14 @@ PATHS = {
     "kind": ("kind", "seq"),
 }
 """The indexes that lists walk: equality up to `seq`, order by it; with `team` counting reads no row."""
+PARTS = ("kind", "parent", "seq")
+"""The index of parts, over those rows alone that have a parent."""
+Index(
+    "documents_parent",
+    *(documents.c[name] for name in PARTS),
+    sqlite_where=documents.c.parent != "",
+    postgresql_where=documents.c.parent != "",
+)
 for _path, _columns in PATHS.items():
     Index(f"documents_{_path}", *(documents.c[name] for name in _columns))
 
@@ -133,6 +143,21 @@ audit = Table(
     # SHA-256 over the line and the hash of the line before: a line that was changed or taken out shows.
     Column("hash", String, nullable=False),
 )
+dataset_reads = Table(
+    "dataset_reads",
+    metadata,
+    # Who read which version: a run's id, or `user:NAME` for a person in a notebook; one row for each.
+    Column("version", String, primary_key=True),
+    Column("reader", String, primary_key=True),
+    Column("run_name", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+)
+Index("dataset_reads_reader", dataset_reads.c.reader)
+
 AUDIT_PATHS = {
     "team": ("team", "id"),
     "project": ("project", "id"),
@@ -165,4 +190,5 @@ def columns_of(document: Document) -> dict[str, object]:
         "created": milliseconds(document.created),
         "version": document.version,
         "archived": bool(getattr(document, "archived", False)),
+        "parent": getattr(document, "parent", ""),
     }
