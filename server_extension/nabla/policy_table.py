@@ -31,7 +31,8 @@ def tables() -> str:
         "### What a key's scope lets through of its owner's role",
         _table(["scope", *VERBS], [[scope, *_marks(may)] for scope, may in policy.SCOPES.items()]),
         f"Only a key with the scope `admin` changes these: {_words(policy.GUARDED)}.",
-        f"The token of a page manages nothing but projects, only reads teams and storage providers, and at most runs: {personal}.",
+        "The token of a page manages nothing but projects, only reads teams and storage providers, "
+        f"and at most runs: {personal}.",
     ]
     return "\n\n".join(parts)
 

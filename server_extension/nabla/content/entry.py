@@ -46,7 +46,7 @@ class Cancelled(Exception):
 
 
 def check_path(path: str) -> str:
-    """Return a file's path in a version, or raise `BadInput` when it could leave the folder it is laid out in."""
+    """Return a file's path in a version, or raise `BadInput` when it could leave the folder it is laid in."""
     parts = path.split("/")
     if not _ODD.isdisjoint(parts) or "\0" in path or "\\" in path:
         raise BadInput(f"The path {path[:200]!r} is not a plain path inside the dataset.", field="path")

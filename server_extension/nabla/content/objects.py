@@ -1,4 +1,4 @@
-"""The contract of a store of contents; `LocalStore` and `S3Store` pass `tests/contract/test_content_stores.py`."""
+"""The contract of a store of contents; every store passes `tests/contract/test_content_stores.py`."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def key_of(md5: str) -> str:
 class ObjectStore(ABC):
     """Contents by MD5 in DVC's remote layout. Every method blocks: call it on a worker thread.
 
-    All may be called from several threads at once. What goes wrong is a `NablaError`: `NotFound` for a content
-    that is not there, `BadInput` for one whose bytes are not what its name says, `NoSpace` on a full disk,
+    All may be called from several threads at once. What goes wrong is a `NablaError`: `NotFound` for a
+    content that is not there, `BadInput` for one whose bytes are not what its name says, `NoSpace` on a full disk,
     `Unavailable` for a store that does not answer (the sentence names the store), `Forbidden` for wrong keys.
     A content appears whole or not at all, and is never changed once it is there.
     """
@@ -68,9 +68,9 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def fetch(self, md5: str, target: Path, size: int = -1) -> None:
-        """Write a content to a new file (replacing none), checking its MD5: raises `BadInput` when it is damaged.
+        """Write a content to a new file (replacing none), checking its MD5.
 
-        Of what went wrong nothing is left at `target`.
+        Raises `BadInput` when it is damaged. Of what went wrong nothing is left at `target`.
         """
 
     @abstractmethod
@@ -83,4 +83,4 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def check(self) -> str:
-        """Write, read and remove a small object; return a sentence on what was tried. Raises what went wrong."""
+        """Write, read and remove a small object; return a sentence on what was tried, or raise."""
