@@ -35,6 +35,7 @@ LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 """What the random part of a key is made of."""
 TEXT_LENGTH = 40
 CHECK_LENGTH = 6
+_PLAIN_USER = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -83,6 +84,14 @@ def _check_letters(text: str) -> str:
         number, digit = divmod(number, len(LETTERS))
         letters.append(LETTERS[digit])
     return "".join(letters)
+
+
+def folder_name(user: str) -> str:
+    """Return the name of a user's folder: their own where it is plain, else one that no plain name can be."""
+    if _PLAIN_USER.fullmatch(user):
+        return user
+    plain = re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:32]
+    return f"~{plain}-{hashlib.sha256(user.encode()).hexdigest()[:16]}"
 
 
 def check_name(name: str, what: str = "name") -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
-import re
 import shutil
 import signal
 import site
@@ -19,18 +17,10 @@ import psutil
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Bool, Enum, Integer, List, Unicode, default
 
+from nabla.ids import folder_name
 from nabla_spawners.isolation import DEVICES, walls
 
 RUNTIME = "/tmp/jupyter"  # noqa: S108 - of the server's own, inside; short, as the path of a socket must be
-SAFE = re.compile(r"[a-z][a-z0-9._-]{0,63}")
-
-
-def folder_name(user: str) -> str:
-    """Return the name of a user's folder: their own where it is plain, else one that no plain name can be."""
-    if SAFE.fullmatch(user):
-        return user
-    plain = re.sub(r"[^a-z0-9]+", "-", user.lower()).strip("-")[:32]
-    return f"~{plain}-{hashlib.sha256(user.encode()).hexdigest()[:16]}"
 
 
 def shipped_examples() -> Path | None:

@@ -12,9 +12,9 @@ import pytest
 from house import Browser, House, call, until
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from nabla.ids import folder_name
 from nabla.services.teams import Teams
 from nabla_hub.authenticator import NablaAuthenticator
-from nabla_spawners.local import folder_name
 
 PASSWORD = "correct horse battery"
 SERVICE = "access:services!service=nabla"

@@ -683,6 +683,12 @@ export interface NewRun {
   env?: Record<string, string>;
   /** `secret:NAME` by path, in the folder that the variable NABLA_SECRET_FILES names. */
   secret_files?: Record<string, string>;
+  /** Versions of datasets that it reads, in `/inputs/NAME`. */
+  inputs?: Record<string, string>;
+  /** Datasets that get what it leaves in `/outputs/NAME` as a new version, when it succeeds. */
+  outputs?: Record<string, string>;
+  /** Versions in `/datasets/NAME`; none: what `.gradient/settings.yaml` beside it names. */
+  datasets?: Record<string, string> | null;
   /** Id or name; none: the caller's default project. */
   project?: string | null;
   snapshot: string;
@@ -908,6 +914,11 @@ export interface Rerun {
   instance?: string | null;
   env?: Record<string, string> | null;
   secret_files?: Record<string, string> | null;
+  /** None: the versions that it read before. */
+  inputs?: Record<string, string> | null;
+  outputs?: Record<string, string> | null;
+  /** None: the versions that it read before. */
+  datasets?: Record<string, string> | null;
   origin?: "panel" | "cli" | "sdk" | "api";
 }
 
@@ -962,6 +973,12 @@ export interface Run {
   folder: string | null;
   /** Where a run in place wrote its notebook. */
   output: string | null;
+  /** The versions (`ds…:version`) that it reads in `/inputs`, by name. */
+  inputs: Record<string, string>;
+  /** The versions (`ds…:version`) that it made, by name; once it has. */
+  outputs: Record<string, string>;
+  /** The versions that it reads in `/datasets`, by name. */
+  datasets: Record<string, string>;
 }
 
 /** Why a run failed, and where. */
@@ -994,6 +1011,12 @@ export interface RunSpec {
   env: Record<string, string>;
   /** `secret:NAME` by path, in the folder that the variable NABLA_SECRET_FILES names. */
   secret_files: Record<string, string>;
+  /** Versions of datasets that it reads, in `/inputs/NAME`. */
+  inputs: Record<string, string>;
+  /** Datasets that get what it leaves in `/outputs/NAME` as a new version, when it succeeds. */
+  outputs: Record<string, string>;
+  /** Versions in `/datasets/NAME`; none: what `.gradient/settings.yaml` beside it names. */
+  datasets: Record<string, string> | null;
 }
 
 export type RunState = "Pending" | "Running" | "Succeeded" | "Failed" | "Error" | "Canceled";

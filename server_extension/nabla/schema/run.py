@@ -73,9 +73,24 @@ def _path(path: str) -> str:
     return path
 
 
+def _place(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name, re.ASCII) or name in {".", ".."}:
+        raise PydanticCustomError(
+            "place",
+            "{name} is no name of an input or output: write letters, digits, `_`, `.` and `-`.",
+            {"name": repr(name[:80])},
+        )
+    return name
+
+
 Variable = Annotated[str, AfterValidator(_variable)]
 VariableText = Annotated[str, Field(max_length=32 << 10), AfterValidator(_text)]
 SecretPath = Annotated[str, AfterValidator(_path)]
+DATA_COUNT = 100
+DatasetPlace = Annotated[str, AfterValidator(_place)]
+DatasetRef = Annotated[str, Field(min_length=1, max_length=400)]
+DatasetRefs = Annotated[dict[DatasetPlace, DatasetRef], Field(max_length=DATA_COUNT)]
+"""References (`digits:latest`) by the name of the folder that shows them."""
 
 
 class Parameter(Model):
@@ -124,6 +139,17 @@ class RunSpec(Model):
         max_length=ENV_COUNT,
         description="`secret:NAME` by path, in the folder that the variable NABLA_SECRET_FILES names.",
     )
+    inputs: DatasetRefs = Field(
+        default_factory=dict, description="Versions of datasets that it reads, in `/inputs/NAME`."
+    )
+    outputs: DatasetRefs = Field(
+        default_factory=dict,
+        description="Datasets that get what it leaves in `/outputs/NAME` as a new version, when it succeeds.",
+    )
+    datasets: DatasetRefs | None = Field(
+        default=None,
+        description="Versions in `/datasets/NAME`; none: what `.gradient/settings.yaml` beside it names.",
+    )
 
 
 class NewRun(RunSpec):
@@ -143,6 +169,9 @@ class Rerun(Model):
     instance: str | None = None
     env: dict[Variable, VariableText] | None = None
     secret_files: dict[SecretPath, VariableText] | None = None
+    inputs: DatasetRefs | None = Field(default=None, description="None: the versions that it read before.")
+    outputs: DatasetRefs | None = None
+    datasets: DatasetRefs | None = Field(default=None, description="None: the versions that it read before.")
     origin: Origin = "api"
 
 
@@ -201,4 +230,13 @@ class Run(Document):
     interrupted: bool = Field(default=False, description="Stopped because the service was stopped.")
     folder: str | None = Field(default=None, description="Where a run in place, without a service, worked.")
     output: str | None = Field(default=None, description="Where a run in place wrote its notebook.")
+    inputs: dict[str, str] = Field(
+        default_factory=dict, description="The versions (`ds…:version`) that it reads in `/inputs`, by name."
+    )
+    outputs: dict[str, str] = Field(
+        default_factory=dict, description="The versions (`ds…:version`) that it made, by name; once it has."
+    )
+    datasets: dict[str, str] = Field(
+        default_factory=dict, description="The versions that it reads in `/datasets`, by name."
+    )
     unique_name: ClassVar[bool] = False
