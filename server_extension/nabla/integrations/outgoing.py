@@ -101,7 +101,19 @@ class Outgoing:
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, TimeoutError):
             raise Unreachable(f"The name {host} cannot be resolved.") from None
-        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+        return self._judged(host, [str(entry[4][0]) for entry in found])
+
+    def resolve_now(self, host: str, port: int) -> str:
+        """Do what `resolve` does on a worker thread; how long it takes is the resolver's to say."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise Unreachable(f"The name {host} cannot be resolved.") from None
+        return self._judged(host, [str(entry[4][0]) for entry in found])
+
+    def _judged(self, host: str, found: list[str]) -> str:
+        """Return the first of a host's addresses, once all of them were looked at."""
+        addresses = [address.partition("%")[0] for address in found]
         for address in addresses:
             if not self.may_go(ipaddress.ip_address(address)):
                 raise BadInput(
