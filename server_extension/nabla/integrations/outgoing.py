@@ -101,18 +101,24 @@ class Outgoing:
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError, TimeoutError):
             raise Unreachable(f"The name {host} cannot be resolved.") from None
-        return self._judged(host, [str(entry[4][0]) for entry in found])
+        return self._judged(host, [str(entry[4][0]) for entry in found])[0]
 
     def resolve_now(self, host: str, port: int) -> str:
         """Do what `resolve` does on a worker thread; how long it takes is the resolver's to say."""
+        return self.addresses(host, port)[0]
+
+    def addresses(self, host: str, port: int) -> list[str]:
+        """Return all addresses of a host, none of them one that requests may not go to; this blocks.
+
+        Raises as `resolve` does.
+        """
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise Unreachable(f"The name {host} cannot be resolved.") from None
         return self._judged(host, [str(entry[4][0]) for entry in found])
 
-    def _judged(self, host: str, found: list[str]) -> str:
-        """Return the first of a host's addresses, once all of them were looked at."""
+    def _judged(self, host: str, found: list[str]) -> list[str]:
         addresses = [address.partition("%")[0] for address in found]
         for address in addresses:
             if not self.may_go(ipaddress.ip_address(address)):
@@ -121,7 +127,7 @@ class Outgoing:
                     "it with Nabla.allowed_addresses.",
                     field="url",
                 )
-        return addresses[0]
+        return addresses
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
