@@ -38,8 +38,8 @@ class ObjectStore(ABC):
     """Contents by MD5 in DVC's remote layout. Every method blocks: call it on a worker thread.
 
     All may be called from several threads at once. What goes wrong is a `NablaError`: `NotFound` for a
-    content that is not there, `BadInput` for one whose bytes are not what its name says, `NoSpace` on a full disk,
-    `Unavailable` for a store that does not answer (the sentence names the store), `Forbidden` for wrong keys.
+    content that is not there, `BadInput` for one whose bytes are not what its name says, `NoSpace` on a full
+    disk, `Unavailable` for a store that does not answer (the sentence names the store), `Forbidden` for wrong keys.
     A content appears whole or not at all, and is never changed once it is there.
     """
 
@@ -84,3 +84,6 @@ class ObjectStore(ABC):
     @abstractmethod
     def check(self) -> str:
         """Write, read and remove a small object; return a sentence on what was tried, or raise."""
+
+    def settle(self) -> None:
+        """Wait until what was put survives a power failure; nothing to do where `put` waits for that."""
