@@ -21,7 +21,7 @@ LayOut = Callable[[str, Path], None]
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder given to a workload."""
+    """A folder given to a workload; a source that begins with `{job}/` is one of its own folder `job/`."""
 
     source: str
     target: str
@@ -33,8 +33,9 @@ class Workload:
     """Something to run. `id` ends in the attempt (`r0123456789abc-1`) and names all that is made for it.
 
     `files` (name -> text) are written into the workload's folder `job/` before the command starts, and the
-    snapshot, if any, is laid out in `job/work/`, where the command starts. `command` may use `{python}`
-    for the interpreter that Nabla runs on and `{job}` for the path of `job/` as the command sees it.
+    snapshot, if any, is laid out in `job/work/`, where the command starts; `folders` are made in `job/`.
+    `command` may use `{python}` for the interpreter that Nabla runs on and `{job}` for the path of `job/` as
+    the command sees it.
 
     `secret_env` (variables) and `secret_files` (text by relative path, in the folder that the variable
     `NABLA_SECRET_FILES` names) reach the command without ever lying on a disk or in a list of processes, and
@@ -53,6 +54,7 @@ class Workload:
     labels: dict[str, str] = field(default_factory=dict)
     snapshot: str | None = None
     files: dict[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
     gpus: tuple[str, ...] = ()
     secret_env: dict[str, str] = field(default_factory=dict, repr=False)
     secret_files: dict[str, str] = field(default_factory=dict, repr=False)
@@ -127,6 +129,15 @@ class Backend(LoggingConfigurable):
     def folder(self, id: str) -> Path:
         """Return the folder `job/` of a workload as the service sees it (its files, events, outputs)."""
         raise NotImplementedError
+
+    def data(self, id: str) -> Path:
+        """Return the folder of a workload for own copies of what cannot be mounted; made before the start."""
+        return self.folder(id).parent / "data"
+
+    @property
+    def walled(self) -> bool:
+        """Tell, once it is open, whether a workload sees its mounts at their targets, and nothing beside."""
+        return True
 
     async def close(self) -> None:
         """Let go of what this process holds; workloads go on."""

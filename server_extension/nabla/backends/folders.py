@@ -211,10 +211,10 @@ class Folder:
         return [pid for pid in pids if start_time(pid)]
 
     def clear(self) -> None:
-        """Remove what a start that broke half-way has left, but the lock and a stop that was asked for."""
+        """Remove what a start that broke half-way has left, but the lock, the data and a stop asked for."""
         self._let_go()
         for entry in self.path.iterdir():
-            if entry.name in {"lock", "stop.json"}:
+            if entry.name in {"lock", "stop.json", "data"}:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 remove_tree(entry)

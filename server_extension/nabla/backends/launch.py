@@ -10,11 +10,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nabla.backends import sandbox, secret_files, supervisor
-from nabla.backends.base import LayOut, Workload
+from nabla.backends.base import LayOut, Mount, Workload
 from nabla.backends.folders import Folder, Spec, write_json
 from nabla.backends.groups import Groups
 from nabla.errors import BadInput, NoSpace, Unavailable
@@ -71,6 +71,8 @@ class Site:
             if Path(name).name != name or name in {"", ".", "..", "work"}:
                 raise BadInput(f"{name!r} cannot be the name of a file of a workload: use a plain name.")
             (folder.job / name).write_text(text, encoding="utf-8")
+        for name in workload.folders:
+            (folder.job / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         if workload.snapshot is not None:
             if self.lay_out is None:
                 raise Unavailable(f"There is no store here to take the snapshot {workload.snapshot} from.")
@@ -99,7 +101,7 @@ class Site:
                 seen,
                 folder.job,
                 folder.temporary,
-                workload.mounts,
+                [_in_job(mount, folder) for mount in workload.mounts],
                 self._devices(workload.gpus),
                 shared_memory=instance.memory,
             )
@@ -174,6 +176,10 @@ def check_secret_files(workload: Workload) -> None:
             raise BadInput(
                 f"{path!r} cannot be the path of a secret file: write one like `name` or `a/name`."
             )
+
+
+def _in_job(mount: Mount, folder: Folder) -> Mount:
+    return replace(mount, source=_filled(mount.source, {"{job}": str(folder.job)}))
 
 
 def _filled(word: str, values: dict[str, str]) -> str:

@@ -233,6 +233,11 @@ class LocalBackend(Backend):
         self._running.pop(id, None)
         self._reap(id)
 
+    @property
+    def walled(self) -> bool:
+        """Tell whether bubblewrap works here."""
+        return bool(self._site.bubblewrap.program)
+
     def folder(self, id: str) -> Path:
         """Return `runs/ID/job`."""
         return self._folder(id).job

@@ -115,7 +115,8 @@ class MemoryBackend(Backend):
         if self.no_space:
             raise NoSpace(f"The disk that holds {self.root} is full, so nothing was started.")
         check_secret_files(workload)
-        (folder / "work").mkdir(parents=True)
+        for name in ("work", *workload.folders):
+            (folder / name).mkdir(parents=True)
         for name, text in workload.files.items():
             (folder / name).write_text(text, encoding="utf-8")
         if workload.snapshot is not None and self.lay_out is not None:

@@ -106,7 +106,10 @@ def arguments(
     `devices` are the device files that were admitted; `shared_memory` bounds /dev/shm (bytes).
     """
     words = [*ALONE, "--tmpfs", "/"]
+    taken = {"/" + mount.target.split("/")[1] for mount in mounts}
     for path, target in walls.entries:
+        if path in taken:  # nothing can be mounted in what is read-only
+            continue
         words += ["--symlink", target, path] if target else ["--ro-bind", path, path]
     words += ["--ro-bind", "/sys", "/sys", "--proc", "/proc", "--dev", "/dev"]
     for path in walls.read_only:
