@@ -8,13 +8,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nabla.content.collisions import collisions
 from nabla.content.compare import difference_count, differences
 from nabla.content.database import connect, copy_file, sentences, sync
+from nabla.content.dir_object import write_dir
 from nabla.content.entry import Entry, Total, check_path
 from nabla.errors import BadInput, Conflict, NotFound
 
@@ -119,6 +119,12 @@ class Index:
         self.close()
 
     # -- change ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Take all changes inside of it together: all of them or, when one cannot be, none."""
+        with self._change():
+            yield
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Add files, or replace them by path; all of them or, when one cannot be, none.
@@ -250,14 +256,9 @@ class Index:
 
     def dir_object(self) -> Iterator[bytes]:
         """Yield the bytes of DVC's `.dir` object of this version, in pieces."""
-        lead = "["
-        for rows in self._pages("SELECT path, md5 FROM files WHERE path > ? ORDER BY path LIMIT ?", ""):
-            lines = [
-                f'{{"md5": "{md5.hex()}", "relpath": {encode_basestring_ascii(path)}}}' for path, md5 in rows
-            ]
-            yield (lead + ", ".join(lines)).encode()
-            lead = ", "
-        yield b"]" if lead != "[" else b"[]"
+        yield from write_dir(
+            self._pages("SELECT path, md5 FROM files WHERE path > ? ORDER BY path LIMIT ?", "")
+        )
 
     def collisions(self) -> Sentences:
         """Return sentences on paths that differ only in case, at most 100: some disks cannot hold both.
@@ -273,6 +274,9 @@ class Index:
     def _change(self) -> Iterator[None]:
         if self.closed:
             raise Conflict("This version is committed: its files never change. Make a new version.")
+        if self.link.in_transaction:  # a part of `change`
+            yield
+            return
         with sentences(self.path):
             self.link.execute("BEGIN IMMEDIATE")
             # Another connection may have removed folders since.
