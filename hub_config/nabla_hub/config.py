@@ -248,6 +248,7 @@ def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
 _PASSED_ON = (
     "NABLA_DATABASE_URL",
     "NABLA_AUDIT_DAYS",
+    "NABLA_DATASET_CACHE_SIZE",
     "HOME",
     "TMPDIR",
     "CUDA_VISIBLE_DEVICES",

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from traitlets import Bool, Dict, Enum, Float, List, Type, Unicode, default
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Type, Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from nabla._version import __version__
@@ -50,6 +50,10 @@ class Nabla(LoggingConfigurable, Parts):
         min=0.0,
         help="Days that the audit log keeps its lines (`NABLA_AUDIT_DAYS`); 0: for ever.",
     ).tag(config=True)
+    dataset_cache_size = Integer(
+        help="Bytes that versions laid out for work may take on this machine (`NABLA_DATASET_CACHE_SIZE`); "
+        "0: a fifth of the disk.",
+    ).tag(config=True)
     stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
         config=True
     )
@@ -80,6 +84,10 @@ class Nabla(LoggingConfigurable, Parts):
     @default("audit_days")
     def _default_audit_days(self) -> float:
         return float(os.environ.get("NABLA_AUDIT_DAYS") or 400)
+
+    @default("dataset_cache_size")
+    def _default_dataset_cache_size(self) -> int:
+        return int(os.environ.get("NABLA_DATASET_CACHE_SIZE") or 0)
 
     @default("database_url")
     def _default_database_url(self) -> str:
@@ -133,6 +141,8 @@ class Nabla(LoggingConfigurable, Parts):
 
     async def _let_go(self) -> None:
         """Close what is open, also after a start that broke half-way."""
+        if hasattr(self, "layouts"):
+            await self.layouts.close()
         if hasattr(self, "reconciler"):
             await self.reconciler.stop()
             await self.backend.close()

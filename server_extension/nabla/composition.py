@@ -20,15 +20,23 @@ if TYPE_CHECKING:
     from nabla.services.audit import Audit
     from nabla.services.belongings import Belongings
     from nabla.services.changes import Changes
+    from nabla.services.dataset_indexes import Indexes
+    from nabla.services.dataset_refs import DatasetRefs
+    from nabla.services.dataset_stores import DatasetStores
+    from nabla.services.dataset_versions import DatasetVersions
+    from nabla.services.datasets import Datasets
     from nabla.services.groups import Groups
     from nabla.services.in_place import InPlaceRuns
     from nabla.services.invitations import Invitations
     from nabla.services.keys import Keys
+    from nabla.services.layouts import Layouts
     from nabla.services.links import Links
     from nabla.services.members import Members
     from nabla.services.people import People
     from nabla.services.project_steps import ProjectSteps
     from nabla.services.projects import Projects
+    from nabla.services.run_data import RunData
+    from nabla.services.run_outputs import RunOutputs
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
     from nabla.services.search import Search
@@ -72,6 +80,14 @@ class Parts:
     search: Search
     audit: Audit
     activities: Activities
+    dataset_stores: DatasetStores
+    dataset_indexes: Indexes
+    dataset_refs: DatasetRefs
+    datasets: Datasets
+    dataset_versions: DatasetVersions
+    layouts: Layouts
+    run_data: RunData
+    run_outputs: RunOutputs
     in_place: InPlaceRuns
     run_steps: RunSteps
     project_steps: ProjectSteps
@@ -102,6 +118,8 @@ async def compose(nabla: Nabla) -> None:
     await nabla.tokens.open()
     _secrets(nabla, home)
     _audit(nabla)
+    _datasets(nabla, home)
+    _data_of_work(nabla, home)
     _work(nabla, home)
     _finding(nabla)
     if nabla.drive:
@@ -109,6 +127,7 @@ async def compose(nabla: Nabla) -> None:
         await nabla.backend.open()
         await nabla.reconciler.start()
         nabla.audit.start()
+        nabla.layouts.start()
 
 
 def _people(nabla: Nabla) -> None:
@@ -168,6 +187,57 @@ def _audit(nabla: Nabla) -> None:
     nabla.activities = Activities(nabla.store, nabla.teams, nabla.projects)
 
 
+def _datasets(nabla: Nabla, home: Path) -> None:
+    """Build what keeps datasets."""
+    from nabla.integrations.version_files import VersionFiles
+    from nabla.services.dataset_indexes import Indexes
+    from nabla.services.dataset_lineage import Lineages
+    from nabla.services.dataset_refs import DatasetRefs
+    from nabla.services.dataset_steps import DatasetSteps, VersionSteps
+    from nabla.services.dataset_stores import DatasetStores
+    from nabla.services.dataset_versions import DatasetVersions
+    from nabla.services.datasets import Datasets
+
+    store, put = nabla.store, nabla.reconciler.put
+    nabla.dataset_stores = stores = DatasetStores(home / "datasets")
+    nabla.dataset_indexes = indexes = Indexes(store, VersionFiles(home / "versions"), stores)
+    nabla.dataset_refs = refs = DatasetRefs(store, nabla.teams)
+    nabla.datasets = Datasets(store, refs, getattr(nabla, "storage_providers", None), put)  # type: ignore[arg-type]
+    nabla.dataset_versions = DatasetVersions(
+        store, refs=refs, stores=stores, indexes=indexes, lineages=Lineages(store), put=put
+    )
+    version_steps = VersionSteps(store, stores, indexes, put)
+    dataset_steps = DatasetSteps(store, indexes, put)
+    nabla.reconciler.register("dataset version", version_steps.step, version_steps.unfinished)
+    nabla.reconciler.register("dataset", dataset_steps.step, dataset_steps.unfinished)
+
+
+def _data_of_work(nabla: Nabla, home: Path) -> None:
+    """Build what gives work its datasets, and takes in what it makes."""
+    from nabla.content.cache import Cache
+    from nabla.services.layouts import Layouts
+    from nabla.services.run_data import RunData
+    from nabla.services.run_outputs import RunOutputs
+
+    cache = Cache(home / "cache", nabla.dataset_cache_size)
+    nabla.layouts = layouts = Layouts(cache, nabla.dataset_indexes, nabla.dataset_stores)
+    known: dict[str, Any] = {
+        "refs": nabla.dataset_refs,
+        "versions": nabla.dataset_versions,
+        "layouts": layouts,
+        "teams": nabla.teams,
+        "backend": nabla.backend,
+    }
+    nabla.run_data = RunData(**known)
+    nabla.run_outputs = RunOutputs(
+        store=nabla.store,
+        datasets=nabla.datasets,
+        indexes=nabla.dataset_indexes,
+        stores=nabla.dataset_stores,
+        **known,
+    )
+
+
 def _work(nabla: Nabla, home: Path) -> None:
     """Build what work is made of, and what drives it."""
     from nabla.services.in_place import InPlaceRuns
@@ -197,6 +267,7 @@ def _work(nabla: Nabla, home: Path) -> None:
         backend=nabla.backend,
         catalogue=nabla.instances,
         secret_use=nabla.secret_use,
+        data=nabla.run_data,
         put=put,
     )
     known = {"teams": nabla.teams, "projects": nabla.projects, "put": put}
@@ -209,6 +280,8 @@ def _work(nabla: Nabla, home: Path) -> None:
         catalogue=nabla.instances,
         secret_use=nabla.secret_use,
         access=access,
+        data=nabla.run_data,
+        outputs=nabla.run_outputs,
     )
     nabla.project_steps = project_steps = ProjectSteps(store, nabla.backend, nabla.secrets, put)
     nabla.reconciler.register("run", nabla.run_steps.step, nabla.run_steps.unfinished)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nabla import instances
 from nabla.backends.base import Backend, Status, Workload
+from nabla.content.entry import Cancelled
 from nabla.errors import NablaError, NotFound
 from nabla.schema import Instance, Progress, QueuePlace, Run, RunFailure, Snapshot, now
 from nabla.services import run_folder
@@ -17,6 +18,8 @@ from nabla.states import RunState, WorkloadState
 
 if TYPE_CHECKING:
     from nabla.admission import Admission
+    from nabla.services.run_data import RunData, Shown
+    from nabla.services.run_outputs import RunOutputs
     from nabla.services.secret_use import SecretUse
     from nabla.services.tokens import RunAccess
     from nabla.store import Store
@@ -25,6 +28,8 @@ YOUNG = 10.0
 """Seconds for which a run is looked at often, so that a short one is not kept waiting for its end."""
 OFTEN = 0.05
 SELDOM = 0.5
+LAYING_OUT = 0.2
+"""Seconds between two looks at data that are laid out or committed."""
 GRACE = 10.0
 
 
@@ -40,6 +45,8 @@ class RunSteps:
         catalogue: Callable[[], list[Instance]],
         secret_use: SecretUse,
         access: RunAccess,
+        data: RunData,
+        outputs: RunOutputs,
     ) -> None:
         self._runs = store.collection(Run)
         self._snapshots = store.collection(Snapshot)
@@ -48,6 +55,8 @@ class RunSteps:
         self._catalogue = catalogue
         self._secret_use = secret_use
         self._access = access
+        self._data = data
+        self._outputs = outputs
         self._stopping: dict[str, asyncio.Task[None]] = {}
 
     async def unfinished(self) -> list[str]:
@@ -86,15 +95,25 @@ class RunSteps:
         if run.target == RunState.CANCELED:
             await self._end(run, RunState.CANCELED, run.reason)
             return None
+        try:
+            shown = await self._data.ready(run)
+        except (NablaError, Cancelled) as error:
+            why = str(error) or "Nabla was stopped while it laid out what the run reads."
+            await self._end(run, RunState.ERROR, why, RunFailure(reason=why))
+            return None
+        if isinstance(shown, str):
+            await self._say(run, shown)
+            return LAYING_OUT
         answer = self._admission.request(
             run.id, self._instance(run), team=run.team, name=f"{run.name} #{run.number}"
         )
         if isinstance(answer, QueuePlace):
             if answer != run.queue:
-                await self._runs.change(run.id, lambda stored: _set(stored, queue=answer))
+                await self._runs.change(run.id, lambda stored: _set(stored, queue=answer, reason=""))
             return SELDOM * 4
         try:
-            await self._backend.start(await self._workload(run, answer.gpus))
+            await self._backend.start(await self._workload(run, answer.gpus, shown))
+            await self._data.started(run)
         except NablaError as error:
             failure = RunFailure(reason=error.message)
             await self._end(run, RunState.ERROR, error.message, failure)
@@ -117,8 +136,7 @@ class RunSteps:
         if status is None:
             status = Status(WorkloadState.LOST, reason="its files are gone")
         if status.state.final:
-            await self._collect(run, status)
-            return None
+            return await self._collect(run, status)
         if run.target == RunState.CANCELED and run.id not in self._stopping:
             stop = asyncio.ensure_future(self._backend.stop(run.workload, GRACE))
             self._stopping[run.id] = stop
@@ -132,11 +150,22 @@ class RunSteps:
             await self._runs.change(run.id, lambda stored: _set(stored, progress=progress))
         return OFTEN if age < YOUNG else SELDOM
 
-    async def _collect(self, run: Run, status: Status) -> None:
+    async def _collect(self, run: Run, status: Status) -> float | None:
         folder = self._backend.folder(run.workload)
         said = await asyncio.to_thread(run_folder.result, folder)
         progress = await asyncio.to_thread(run_folder.progress, folder)
         state, failure = _verdict(run, status, said, progress or run.progress)
+        if state == RunState.SUCCEEDED and run.spec.outputs:
+            self._admission.release(run.id)
+            try:
+                if run.target == RunState.CANCELED and await self._outputs.give_up(run):
+                    state = RunState.CANCELED
+                elif going := await self._outputs.committed(run):
+                    await self._say(run, going)
+                    return LAYING_OUT
+            except (NablaError, Cancelled) as error:
+                why = str(error) or "Nabla was stopped while it committed what the run made."
+                state, failure = RunState.FAILED, RunFailure(reason=why)
         seconds = (now() - (run.started or now())).total_seconds()
         await asyncio.to_thread(run_folder.close_log, folder, state, failure, seconds)
 
@@ -149,11 +178,23 @@ class RunSteps:
         canceled = run.reason or ("`nabla run` was interrupted" if run.folder else "")
         reason = canceled if state == RunState.CANCELED else failure.reason if failure else ""
         await self._end(run, state, reason, failure)
+        return None
+
+    async def _say(self, run: Run, sentence: str) -> None:
+        """Let the run's reason say how far its data are, unless somebody cancelled it."""
+
+        def apply(stored: Run) -> None:
+            if stored.target != RunState.CANCELED:
+                stored.reason = sentence
+
+        if sentence != run.reason:
+            await self._runs.change(run.id, apply)
 
     async def _end(self, run: Run, state: RunState, reason: str, failure: RunFailure | None = None) -> None:
         def apply(stored: Run) -> None:
             _set(stored, state=state, queue=None, finished=now(), reason=reason, failure=failure)
 
+        await self._data.let_go(run)
         # Nothing of it works any more: whoever sees the run final has to find its instance free.
         self._admission.release(run.id)
         await self._runs.change(run.id, apply)
@@ -190,7 +231,7 @@ class RunSteps:
     def _instance(self, run: Run) -> Instance:
         return instances.find(self._catalogue(), run.spec.instance)
 
-    async def _workload(self, run: Run, gpus: tuple[str, ...]) -> Workload:
+    async def _workload(self, run: Run, gpus: tuple[str, ...], shown: Shown) -> Workload:
         spec = run.spec.model_dump(
             include={"notebook", "parameters", "kernel", "cell_timeout", "start_timeout", "timeout"}
         )
@@ -202,7 +243,9 @@ class RunSteps:
             kind="job",
             command=("{python}", "-m", "nabla.runner", "{job}"),
             instance=self._instance(run),
-            env={**address, **given.env, "NABLA_RUN": run.id, "PROJECT_ID": run.project or ""},
+            env={**address, **given.env, **shown.env, "NABLA_RUN": run.id, "PROJECT_ID": run.project or ""},
+            mounts=shown.mounts,
+            folders=shown.folders,
             secret_env={**key, **given.secret_env},
             secret_files=given.secret_files,
             secret_names=given.names,

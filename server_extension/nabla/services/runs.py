@@ -17,10 +17,14 @@ from nabla.states import RunState
 if TYPE_CHECKING:
     from nabla.backends.base import Backend
     from nabla.services.projects import ListQuery, Projects
+    from nabla.services.run_data import RunData
     from nabla.services.secret_use import SecretUse
     from nabla.services.snapshots import Snapshots
     from nabla.store import Filters, Store
     from nabla.store.transaction import Transaction
+
+
+GIVEN = ("inputs", "outputs", "datasets")
 
 
 class Runs:
@@ -35,6 +39,7 @@ class Runs:
         backend: Backend,
         catalogue: Callable[[], list[Instance]],
         secret_use: SecretUse,
+        data: RunData,
         put: Callable[[str, str], None],
     ) -> None:
         self._runs = store.collection(Run)
@@ -43,6 +48,7 @@ class Runs:
         self._backend = backend
         self._catalogue = catalogue
         self._secret_use = secret_use
+        self._data = data
         self._put = put
 
     async def create(self, actor: Actor, new: NewRun) -> Run:
@@ -81,10 +87,14 @@ class Runs:
         spec = old.spec.model_copy(
             update={
                 key: value
-                for key in ("parameters", "instance", "env", "secret_files")
+                for key in ("parameters", "instance", "env", "secret_files", *GIVEN)
                 if (value := getattr(again, key)) is not None
             }
         )
+        if again.inputs is None:
+            spec.inputs = old.inputs
+        if again.datasets is None:
+            spec.datasets = old.datasets
         run = self._row(actor, project, snapshot, spec, name=old.name)
         run.tags, run.origin, run.rerun_of = old.tags, again.origin, old.id
         return await self._start(actor, run, snapshot)
@@ -150,6 +160,7 @@ class Runs:
         summary = await notebooks.summary(raw, path)
         await self._secret_use.check(actor, run.team, run.project or "", run.spec, summary.language)
         run.spec.parameters = parameters.check(summary, run.spec.parameters)
+        await self._data.choose(actor, run)
         await notebooks.check_kernel(run.spec.kernel or summary.kernel, path)
         run.spec.instance = instances.find(self._catalogue(), run.spec.instance).name
         run.progress.total = summary.cells
