@@ -147,7 +147,7 @@ def configure(c: Config) -> None:
     isolated = isolation_works()
     _hub(c, nabla, ports)
     _people(c, nabla, isolated)
-    _service(c, nabla, ports)
+    _service(c, nabla, ports, isolated)
     _servers(c, nabla, ports, isolated)
 
 
@@ -218,7 +218,7 @@ def _sign_in_key(file: Path) -> str:
     return file.read_text().strip()
 
 
-def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
+def _service(c: Config, nabla: NablaHub, ports: dict[str, int], isolated: bool) -> None:
     c.JupyterHub.services = [
         {
             "name": SERVICE,
@@ -236,6 +236,7 @@ def _service(c: Config, nabla: NablaHub, ports: dict[str, int]) -> None:
                 "NABLA_GROUP_RULES": json.dumps(nabla.group_rules),
                 "NABLA_IDENTITY_SECONDS": str(nabla.identity_seconds),
                 "NABLA_PUBLIC_URL": f"http://{_bracketed(nabla.host)}:{nabla.port}/services/{SERVICE}/",
+                "NABLA_SERVERS_WALLED": "1" if isolated else "",
                 # Only what the service needs of the hub's environment, and glibc's arenas kept few.
                 "MALLOC_ARENA_MAX": "2",
                 "NABLA_TRUSTED_PROXIES": " ".join(c.JupyterHub.get("trusted_downstream_ips", [])),

@@ -57,6 +57,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
         loop.add_signal_handler(one, done.set)
     folder = Folder(home)
     nabla = Nabla(home=str(home), mode="hub", owner=owner, who="nabla up")
+    nabla.servers_walled = bool(os.environ.get("NABLA_SERVERS_WALLED"))
     nabla.workload_url = url.rstrip("/") + prefix
     await nabla.start()
     servers = []

@@ -54,6 +54,9 @@ class Nabla(LoggingConfigurable, Parts):
         help="Bytes that versions laid out for work may take on this machine (`NABLA_DATASET_CACHE_SIZE`); "
         "0: a fifth of the disk.",
     ).tag(config=True)
+    servers_walled = Bool(
+        False, help="Whether people's notebook servers see, read-only, what is mounted for them at /datasets."
+    )
     stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
         config=True
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nabla.services.belongings import Belongings
     from nabla.services.changes import Changes
     from nabla.services.dataset_indexes import Indexes
+    from nabla.services.dataset_mounts import DatasetMounts
     from nabla.services.dataset_refs import DatasetRefs
     from nabla.services.dataset_stores import DatasetStores
     from nabla.services.dataset_versions import DatasetVersions
@@ -88,6 +89,7 @@ class Parts:
     layouts: Layouts
     run_data: RunData
     run_outputs: RunOutputs
+    dataset_mounts: DatasetMounts
     in_place: InPlaceRuns
     run_steps: RunSteps
     project_steps: ProjectSteps
@@ -215,6 +217,8 @@ def _datasets(nabla: Nabla, home: Path) -> None:
 def _data_of_work(nabla: Nabla, home: Path) -> None:
     """Build what gives work its datasets, and takes in what it makes."""
     from nabla.content.cache import Cache
+    from nabla.integrations.shown import ShownFolders
+    from nabla.services.dataset_mounts import DatasetMounts
     from nabla.services.layouts import Layouts
     from nabla.services.run_data import RunData
     from nabla.services.run_outputs import RunOutputs
@@ -236,6 +240,17 @@ def _data_of_work(nabla: Nabla, home: Path) -> None:
         stores=nabla.dataset_stores,
         **known,
     )
+    nabla.dataset_mounts = mounts = DatasetMounts(
+        nabla.store,
+        ShownFolders(home / "shown"),
+        refs=nabla.dataset_refs,
+        versions=nabla.dataset_versions,
+        layouts=layouts,
+        walled=nabla.servers_walled,
+    )
+    nabla.members.at_loss.append(mounts.drop_member)
+    nabla.people.at_end.append(mounts.drop_person)
+    nabla.teams.at_end.append(mounts.drop_team)
 
 
 def _work(nabla: Nabla, home: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from nabla import machine
 
 FRESH = ("/proc", "/dev", "/sys", "/run", "/tmp")  # noqa: S108 - made anew inside
+DATASETS = "/datasets"
 RESOLVER = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
 DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd", "/dev/fuse")
 BARE = ("--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL")
@@ -81,14 +82,19 @@ def walls(
     readable: Iterable[str | Path] = (),
     writable: Iterable[str | Path] = (),
     devices: Sequence[str] = DEVICES,
+    *,
+    shown: Path | None = None,
 ) -> list[str]:
     """Return bubblewrap's command up to the program's own: all of the machine read-only, but for `own`.
 
-    `hidden` folders are empty inside, but for what Python needs and the `readable` and `writable` ones.
+    `hidden` folders are empty inside, but for what Python needs and the `readable` and `writable` ones. What
+    is in `shown` is there, read-only, at `/datasets`.
     It is not tied to our death: a notebook server goes on when the hub is killed.
     """
     words = ["bwrap", *(flags() or BARE), "--tmpfs", "/"]
     for entry in sorted(Path("/").iterdir()):
+        if str(entry) == DATASETS and shown is not None:
+            continue
         if entry.is_symlink():
             words += ["--symlink", str(entry.readlink()), str(entry)]
         elif str(entry) not in FRESH:
@@ -97,6 +103,8 @@ def walls(
     for device in sorted(str(found) for pattern in devices for found in Path("/").glob(pattern.lstrip("/"))):
         words += ["--dev-bind-try", device, device]
     words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]  # noqa: S108
+    if shown is not None:
+        words += ["--ro-bind", str(shown), DATASETS]
     for path in RESOLVER:
         words += ["--ro-bind-try", path, path]
     return [*words, *_layers(own, hidden, readable, writable), "--chdir", str(own)]

@@ -67,6 +67,11 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
         """Return where this person's files are."""
         return Path(self.home) / "users" / folder_name(self.user.name)
 
+    @property
+    def shown(self) -> Path:
+        """Return what this person's server sees, read-only, at `/datasets`."""
+        return Path(self.home).absolute() / "shown" / folder_name(self.user.name)
+
     def make_preexec_fn(self, name: str) -> Any:
         """Return nothing to do: all servers run as the hub's own OS user."""
         return None
@@ -92,6 +97,7 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
     async def start(self) -> Any:
         """Start the server in the person's folder; return its address and port."""
         self.seed()
+        self.shown.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.notebook_dir = str(self.folder)
         command = self.cmd
         self.cmd = [*self._walls(), *command] if self.isolate else command
@@ -174,7 +180,7 @@ class NablaLocalSpawner(LocalProcessSpawner):  # type: ignore[misc]
 
     def _walls(self) -> list[str]:
         hidden: list[str | Path] = [self.home, Path.home(), "/var/tmp", "/mnt", "/media"]  # noqa: S108
-        return walls(self.folder, hidden, self.readable, self.writable, self.devices)
+        return walls(self.folder, hidden, self.readable, self.writable, self.devices, shown=self.shown)
 
     def get_state(self) -> dict[str, Any]:
         """Return what finds the process again after a restart of the hub."""

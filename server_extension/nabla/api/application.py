@@ -15,6 +15,7 @@ from tornado.web import Application
 from nabla.api import (
     activity,
     audit,
+    dataset_mounts,
     health,
     keys,
     links,
@@ -46,6 +47,7 @@ MODULES = (
     shares,
     snapshots,
     runs,
+    dataset_mounts,
     links,
     keys,
     secrets,

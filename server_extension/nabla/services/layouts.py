@@ -58,6 +58,16 @@ class Background:
         """Tell whether it is over."""
         return self.task is not None and self.task.done()
 
+    @property
+    def failure(self) -> str:
+        """Return the sentence on what went wrong, once it is over; empty: nothing did."""
+        if self.task is None or not self.task.done() or self.task.cancelled():
+            return ""
+        error = self.task.exception()
+        if isinstance(error, Cancelled):
+            return "It was stopped."
+        return "" if error is None else getattr(error, "message", "") or "Something broke: the log says what."
+
     async def result(self) -> None:
         """Wait for the end; raises what went wrong, also when it was stopped."""
         if self.task is not None:
@@ -73,12 +83,14 @@ class Layouts:
         self._stores = stores
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nabla-data")
         self._going: list[Background] = []
+        self.sweeps: list[Callable[[], None]] = [cache.room.open]
         self.closed = False
         """Whether work ends because the service does: then it is taken up again, and nothing is undone."""
 
     def start(self) -> None:
-        """Sweep, in the background, what a process that was killed has left in the cache."""
-        self.begin(Background(), self.call(self.cache.room.open))
+        """Sweep, in the background, what a process that was killed has left."""
+        for sweep in self.sweeps:
+            self.begin(Background(), self.call(sweep))
 
     def begin(self, work: Background, steps: Coroutine[Any, Any, None]) -> None:
         """Start `steps` as a task that `work` follows."""
