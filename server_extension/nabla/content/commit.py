@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import resource
 import threading
 import time
 from collections import deque
@@ -22,10 +23,12 @@ from nabla.content.stamps import Change, Plan, Read, Stamps
 from nabla.content.walk import Opener
 from nabla.errors import BadInput
 
-THREADS = 4
+THREADS = 8
 BATCH = 128
-"""Files that one thread takes at a time."""
-BATCH_BYTES = 32 << 20
+"""Files that are taken at a time."""
+BATCH_BYTES = 8 << 20
+SLOW = 3
+"""Batches in a row that wait before more threads are used."""
 TRIES = 3
 """How often a file that changes while it is read is read."""
 EVERY = 0.25
@@ -102,12 +105,20 @@ def _work(
     known: Callable[[str], bool] | None,
     report: Report | None,
 ) -> Iterator[Entry]:
+    """Do the work in the caller's thread, and on others what is large or has to be waited for.
+
+    Small files of a local disk are a few system calls each: threads would only wait for one another's lock.
+    """
     work = _Work(plan, store, known)
     told = _Told(plan, report, work)
+    pace = _Pace(alone=store is None or isinstance(store, LocalStore))
     ahead: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="store") as threads:
         try:
             for batch in _batches(changes):
+                if pace.alone and batch[0].size <= PIECE:
+                    yield from told.note(pace.watch(work, batch))
+                    continue
                 ahead.append(threads.submit(work.do, batch))
                 if len(ahead) > 2 * THREADS:
                     yield from told.take(ahead.popleft())
@@ -120,9 +131,13 @@ def _work(
 
 
 def _batches(changes: Iterator[Change]) -> Iterator[list[Change]]:
+    """Yield small files by the batch, and each large one alone."""
     batch: list[Change] = []
     size = 0
     for change in changes:
+        if change.size > PIECE:
+            yield [change]
+            continue
         batch.append(change)
         size += change.size
         if len(batch) == BATCH or size > BATCH_BYTES:
@@ -130,6 +145,28 @@ def _batches(changes: Iterator[Change]) -> Iterator[list[Change]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+class _Pace:
+    """Whether one thread is enough: it is, until it is seen to wait for a disk at most files."""
+
+    def __init__(self, alone: bool) -> None:
+        self.alone = alone
+        self._slow = 0
+
+    def watch(self, work: _Work, batch: list[Change]) -> Done:
+        """Do a batch, and see how it went."""
+        begun, used, waits = time.monotonic(), time.thread_time(), _waits()
+        done = work.do(batch)
+        idle = time.monotonic() - begun > 2 * (time.thread_time() - used)
+        waited = idle and _waits() - waits > len(batch) / 2
+        self._slow = self._slow + 1 if waited else 0
+        self.alone = self._slow < SLOW
+        return done
+
+
+def _waits() -> int:
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 class _Told:
@@ -141,10 +178,13 @@ class _Told:
         self.last = time.monotonic()
 
     def take(self, future: Future[Done]) -> list[Entry]:
-        """Wait for a batch, remember what was read, and return its files."""
+        """Wait for a batch, and return its files."""
         while not wait([future], EVERY).done:
             self._tell()
-        done = future.result()
+        return self.note(future.result())
+
+    def note(self, done: Done) -> list[Entry]:
+        """Remember what was read, tell how far the work is, and return the files."""
         self.plan.keep(done.read)
         self.files += len(done.entries)
         if time.monotonic() - self.last > EVERY:

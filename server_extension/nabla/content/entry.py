@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from nabla.errors import BadInput
 PATH_BYTES = 3000
 """Bytes of the longest path in a version; the kernel takes 4095 with the folder it is laid out in."""
 _ODD = frozenset({"", ".", ".."})
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_ .-]*/)*[A-Za-z0-9_][A-Za-z0-9_ .-]*")
+"""What most paths look like: of a million files these need no closer look."""
 
 
 class Entry(NamedTuple):
@@ -47,6 +50,8 @@ class Cancelled(Exception):
 
 def check_path(path: str) -> str:
     """Return a file's path in a version, or raise `BadInput` when it could leave the folder it is laid in."""
+    if len(path) <= 255 and _PLAIN.fullmatch(path):
+        return path
     parts = path.split("/")
     if not _ODD.isdisjoint(parts) or "\0" in path or "\\" in path:
         raise BadInput(f"The path {path[:200]!r} is not a plain path inside the dataset.", field="path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 from nabla.errors import BadInput
 
 PIECE = 1 << 20
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class Stored(NamedTuple):
@@ -28,8 +30,7 @@ def key_of(md5: str) -> str:
     `md5` is 32 hexadecimal digits, with `.dir` behind them for the object that lists a folder.
     Raises `BadInput` for anything else.
     """
-    digits = md5.removesuffix(".dir")
-    if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
+    if not _MD5.fullmatch(md5):
         raise BadInput(f"{md5[:80]!r} is no MD5.")
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 
@@ -39,7 +40,7 @@ class ObjectStore(ABC):
 
     All may be called from several threads at once. What goes wrong is a `NablaError`: `NotFound` for a
     content that is not there, `BadInput` for one whose bytes are not what its name says, `NoSpace` on a full
-    disk, `Unavailable` for a store that does not answer (the sentence names the store), `Forbidden` for wrong keys.
+    disk, `Unavailable` for a store that does not answer (the sentence names it), `Forbidden` for wrong keys.
     A content appears whole or not at all, and is never changed once it is there.
     """
 
@@ -85,5 +86,5 @@ class ObjectStore(ABC):
     def check(self) -> str:
         """Write, read and remove a small object; return a sentence on what was tried, or raise."""
 
-    def settle(self) -> None:
-        """Wait until what was put survives a power failure; nothing to do where `put` waits for that."""
+    def settle(self) -> None:  # noqa: B027 (nothing to do where `put` waits for that)
+        """Wait until what was put survives a power failure."""

@@ -172,7 +172,11 @@ class Plan:
     def keep(self, files: Iterable[Read]) -> None:
         """Remember files that were read."""
         with suppress(sqlite3.Error):
-            self._link.executemany(_KEEP, [_row(*read) for read in files])
+            self._link.execute("BEGIN IMMEDIATE")
+            try:
+                self._link.executemany(_KEEP, [_row(*read) for read in files])
+            finally:
+                self._link.execute("COMMIT")
 
     def remember(self, hash: str) -> bool:
         """Remember that the source, as it was read, is the version `hash`; tell whether that is so.
