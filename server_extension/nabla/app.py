@@ -57,6 +57,16 @@ class Nabla(LoggingConfigurable, Parts):
     servers_walled = Bool(
         False, help="Whether people's notebook servers see, read-only, what is mounted for them at /datasets."
     )
+    public_datasets = List(
+        Unicode(),
+        help="Files of the catalogue of public datasets, and folders of such files, besides what Nabla has; "
+        "default: the folder `catalogue` in the home.",
+    ).tag(config=True)
+    bucket_size = Integer(
+        50_000_000_000,
+        min=0,
+        help="Bytes that a bucket which a settings file names may have: it is copied for each run.",
+    ).tag(config=True)
     stop_grace = Float(10.0, help="Seconds that interrupted runs get to write their notebook.").tag(
         config=True
     )
@@ -91,6 +101,10 @@ class Nabla(LoggingConfigurable, Parts):
     @default("dataset_cache_size")
     def _default_dataset_cache_size(self) -> int:
         return int(os.environ.get("NABLA_DATASET_CACHE_SIZE") or 0)
+
+    @default("public_datasets")
+    def _default_public_datasets(self) -> list[str]:
+        return [str(Path(self.home) / "catalogue")]
 
     @default("database_url")
     def _default_database_url(self) -> str:

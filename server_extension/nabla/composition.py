@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from nabla.services.people import People
     from nabla.services.project_steps import ProjectSteps
     from nabla.services.projects import Projects
+    from nabla.services.public_datasets import PublicDatasets
+    from nabla.services.public_fetches import PublicFetches
     from nabla.services.run_data import RunData
     from nabla.services.run_outputs import RunOutputs
     from nabla.services.run_steps import RunSteps
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
     from nabla.services.service_accounts import ServiceAccounts
     from nabla.services.shares import Shares
     from nabla.services.snapshots import Snapshots
+    from nabla.services.storage_providers import StorageProviders
     from nabla.services.teams import Teams
     from nabla.services.tokens import Tokens
+    from nabla.services.vault import Vault
     from nabla.store import Store
 
 
@@ -97,6 +101,10 @@ class Parts:
     secrets: Secrets
     secret_use: SecretUse
     key_rotation: KeyRotation
+    vault: Vault
+    storage_providers: StorageProviders
+    public_data: PublicDatasets
+    public_fetches: PublicFetches
 
 
 async def compose(nabla: Nabla) -> None:
@@ -120,8 +128,10 @@ async def compose(nabla: Nabla) -> None:
     await nabla.tokens.open()
     _secrets(nabla, home)
     _audit(nabla)
+    _storage(nabla, home)
     _datasets(nabla, home)
     _data_of_work(nabla, home)
+    _public(nabla, home)
     _work(nabla, home)
     _finding(nabla)
     if nabla.drive:
@@ -167,6 +177,7 @@ def _secrets(nabla: Nabla, home: Path) -> None:
     from nabla.services.projects import Projects
     from nabla.services.secret_use import SecretUse
     from nabla.services.secrets import Secrets
+    from nabla.services.vault import Vault
 
     store, put = nabla.store, nabla.reconciler.put
     nabla.outgoing = Outgoing(networks(nabla.allowed_addresses))
@@ -175,6 +186,7 @@ def _secrets(nabla: Nabla, home: Path) -> None:
     known: dict[str, Any] = {"teams": nabla.teams, "projects": nabla.projects}
     nabla.secrets = Secrets(store, keyring, credentials=Credentials(nabla.outgoing), **known)
     nabla.secret_use = SecretUse(store, nabla.secrets, nabla.teams)
+    nabla.vault = Vault(store, keyring)
     nabla.key_rotation = rotation = secret_keys.KeyRotation(store, keyring, put)
     nabla.teams.at_end.append(lambda t, team: nabla.secrets.drop_of_team(t, team.id))
     nabla.reconciler.register(secret_keys.KIND, rotation.step, rotation.unfinished)
@@ -189,6 +201,16 @@ def _audit(nabla: Nabla) -> None:
     nabla.activities = Activities(nabla.store, nabla.teams, nabla.projects)
 
 
+def _storage(nabla: Nabla, home: Path) -> None:
+    """Build what knows where contents of datasets lie."""
+    from nabla.services.provider_stores import ProviderStores
+    from nabla.services.storage_providers import StorageProviders
+
+    stores = ProviderStores(nabla.store, nabla.vault, home / "datasets", nabla.outgoing)
+    nabla.storage_providers = StorageProviders(nabla.store, nabla.vault, nabla.teams, stores)
+    nabla.teams.at_end.append(lambda t, team: nabla.storage_providers.drop_of_team(t, team.id))
+
+
 def _datasets(nabla: Nabla, home: Path) -> None:
     """Build what keeps datasets."""
     from nabla.integrations.version_files import VersionFiles
@@ -201,10 +223,10 @@ def _datasets(nabla: Nabla, home: Path) -> None:
     from nabla.services.datasets import Datasets
 
     store, put = nabla.store, nabla.reconciler.put
-    nabla.dataset_stores = stores = DatasetStores(home / "datasets")
+    nabla.dataset_stores = stores = DatasetStores(home / "datasets", nabla.storage_providers)
     nabla.dataset_indexes = indexes = Indexes(store, VersionFiles(home / "versions"), stores)
     nabla.dataset_refs = refs = DatasetRefs(store, nabla.teams)
-    nabla.datasets = Datasets(store, refs, getattr(nabla, "storage_providers", None), put)  # type: ignore[arg-type]
+    nabla.datasets = Datasets(store, refs, stores, put)
     nabla.dataset_versions = DatasetVersions(
         store, refs=refs, stores=stores, indexes=indexes, lineages=Lineages(store), put=put
     )
@@ -251,6 +273,30 @@ def _data_of_work(nabla: Nabla, home: Path) -> None:
     nabla.members.at_loss.append(mounts.drop_member)
     nabla.people.at_end.append(mounts.drop_person)
     nabla.teams.at_end.append(mounts.drop_team)
+
+
+def _public(nabla: Nabla, home: Path) -> None:
+    """Build what fetches the datasets that everybody may read."""
+    from nabla.integrations.catalogue import Catalogue
+    from nabla.services.public_datasets import KIND, PublicDatasets
+    from nabla.services.public_fetches import PublicFetches
+
+    store, put = nabla.store, nabla.reconciler.put
+    nabla.public_data = public = PublicDatasets(store, Catalogue(nabla.public_datasets), put)
+    nabla.public_fetches = fetches = PublicFetches(
+        store,
+        home / "fetching",
+        public=public,
+        datasets=nabla.datasets,
+        versions=nabla.dataset_versions,
+        indexes=nabla.dataset_indexes,
+        stores=nabla.dataset_stores,
+        layouts=nabla.layouts,
+        secrets=nabla.secrets,
+        outgoing=nabla.outgoing,
+        put=put,
+    )
+    nabla.reconciler.register(KIND, fetches.step, fetches.unfinished)
 
 
 def _work(nabla: Nabla, home: Path) -> None:

@@ -29,6 +29,7 @@ PREFIXES = {
     "service account": "sa",
     "share": "sh",
     "link": "ln",
+    "public fetch": "pf",
 }
 NAME_LENGTH = 100
 LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase

@@ -8,10 +8,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from nabla.client.audit import Audit, Feed
+from nabla.client.datasets import Datasets
 from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
 from nabla.client.keys import Keys
 from nabla.client.links import Links
 from nabla.client.projects import Projects
+from nabla.client.public_datasets import PublicDatasets
 from nabla.client.runs import Runs
 from nabla.client.search import Tags, search
 from nabla.client.secrets import Secrets
@@ -62,6 +64,8 @@ class Client:
         self.runs = Runs(self._transport)
         self.instances = InstanceShelf(self._transport)
         self.snapshots = Snapshots(self._transport)
+        self.datasets = Datasets(self._transport)
+        self.public_datasets = PublicDatasets(self._transport)
         self.shares = Shares(self._transport)
         self.links = Links(self._transport)
         self.audit = Audit(self._transport)
