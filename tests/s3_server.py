@@ -1,4 +1,4 @@
-"""A real S3 service on this machine, behind a gate that checks keys and bodies, and fails when it is told to."""
+"""A real S3 service on this machine, behind a gate that checks keys and bodies, and fails when it is to."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class StorageProvider(Document):
     region: str = ""
     signature_version: SignatureVersion = "s3v4"
     access_key_hint: str = Field(default="", description="The end of the access key.")
+    keys_set: int = Field(default=0, description="How often its keys were set.")
     unique_name: ClassVar[bool] = True
 
     @property

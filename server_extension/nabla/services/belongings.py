@@ -8,8 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nabla.errors import BadInput
+from nabla.ids import is_id
 from nabla.policy import ROLES
-from nabla.schema import Belonging, Document, Link, Membership, Project, Run, ServiceAccount, Share
+from nabla.schema import (
+    Belonging,
+    Document,
+    Link,
+    Membership,
+    Project,
+    Run,
+    ServiceAccount,
+    Share,
+    StorageProvider,
+)
 from nabla.states import RunState
 
 if TYPE_CHECKING:
@@ -37,6 +48,7 @@ class Belongings:
         active = (RunState.PENDING.value, RunState.RUNNING.value)
         self.register(Owned(Run, states=active))
         self.register(Owned(Link))
+        self.register(Owned(StorageProvider))
         self.register(Owned(Share, team_of=lambda share: str(share.source)))
 
     def register(self, owned: Owned) -> None:
@@ -75,12 +87,13 @@ class Belongings:
         return [one for one in left if one.owner not in self._guests(store, one.project, guests)]
 
     def teams(self, store: Transaction) -> set[str]:
-        """Return the ids of all teams in which somebody has to own something."""
-        return {
+        """Return the ids of all teams in which somebody has to own something: the cluster is none."""
+        found = {
             owned.team_of(one)
             for owned in self._kinds.values()
             for one in store.every(owned.cls, teams=None, state=owned.states)
         }
+        return {team for team in found if is_id("team", team)}
 
     def warn(self, things: Iterable[Document], team: str) -> None:
         """Say once in the log what has no owner any more."""

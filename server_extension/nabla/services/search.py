@@ -18,6 +18,7 @@ from nabla.schema import (
     Secret,
     ServiceAccount,
     Snapshot,
+    StorageProvider,
     TagChange,
     TagUse,
     Team,
@@ -36,6 +37,7 @@ SEARCHED: dict[str, type[Document]] = {
     "link": Link,
     "secret": Secret,
     "service_account": ServiceAccount,
+    "storage provider": StorageProvider,
 }
 """What a search finds, by kind: a later noun adds a line."""
 KNOWN: dict[str, type[Document]] = {**SEARCHED, "snapshot": Snapshot}

@@ -11,7 +11,7 @@ from nabla.errors import Forbidden, Unavailable
 from nabla.integrations.sealing import Sealed
 from nabla.policy import Actor
 from nabla.schema import KeyState, SecretKeys
-from nabla.services.secrets import identity
+from nabla.services.vault import identity
 from nabla.store import values
 
 if TYPE_CHECKING:

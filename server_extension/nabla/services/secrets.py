@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from nabla.policy import Actor, Verb, check
 from nabla.references import CLUSTER, PRECEDENCE
 from nabla.schema import NewSecret, Page, Secret, SecretVersion, Tried
 from nabla.schema.access import SecretScope
+from nabla.services.vault import Vault
 from nabla.store import values
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Secrets:
     ) -> None:
         self._store = store
         self._secrets = store.collection(Secret)
-        self._keyring = keyring
+        self._vault = Vault(store, keyring)
         self._teams = teams
         self._projects = projects
         self._credentials = credentials
@@ -93,8 +93,7 @@ class Secrets:
                 stored.type, stored.about = changed.type, changed.about
 
         def put(store: Transaction) -> Secret:
-            known = values.keys_in_use(store)
-            self._keyring.ready(known)
+            self._vault.ready(store)
             found = store.find(Secret, team=place.team, project=place.project, name=new.name)
             if found is None:
                 self._check_room(store, place)
@@ -102,9 +101,7 @@ class Secrets:
                 stored = store.add(described(fresh, new))
             else:
                 stored = store.change(Secret, found.id, apply)
-            sealed = self._keyring.seal(new.value, identity(stored.id, stored.values))
-            row = values.Value(stored.id, stored.values, sealed.key, sealed.nonce, sealed.sealed)
-            values.put(store, row, actor.user)
+            self._vault.put(store, stored.id, stored.values, new.value, actor.user)
             return stored
 
         return await self._store.call(put)
@@ -151,19 +148,7 @@ class Secrets:
 
         Raises `Unavailable` when its key is missing, `NablaError` when it was tampered with.
         """
-        from nabla.integrations.sealing import KeyMissing, Sealed
-
-        for last in (False, False, True):
-            row = await self._store.read(lambda t: values.newest(t, secret.id))
-            if row is None:
-                raise NotFound(f"There is no secret {secret.name!r} any more.")
-            sealed = Sealed(row.key, row.nonce, row.sealed)
-            try:
-                return await asyncio.to_thread(self._keyring.open, sealed, identity(secret.id, row.number))
-            except KeyMissing:
-                if last:  # else it may have been sealed anew between the two looks
-                    raise
-        raise AssertionError("the last look returns or raises")
+        return await self._vault.open(secret.id, f"secret {secret.name!r}")
 
     def drop_of_team(self, store: Transaction, team: str) -> None:
         """Forget all secrets of a team that is deleted."""
@@ -213,11 +198,6 @@ class Secrets:
             return Place("cluster", CLUSTER, None, "The cluster")
         private = await self._teams.private(actor.user)
         return Place("user", private.id, None, "You")
-
-
-def identity(secret: str, number: int) -> str:
-    """Return what a sealed value is bound to: a row that was moved to another place does not open."""
-    return f"{secret}/{number}"
 
 
 def described(secret: Secret, new: NewSecret) -> Secret:
