@@ -80,7 +80,7 @@ def test_what_the_store_lost_is_stored_again(
 
 
 def test_a_file_that_keeps_changing_is_refused(
-    source: Path, store: LocalStore, stamps: Stamps, monkeypatch: pytest.MonkeyPatch
+    source: Path, tmp_path: Path, stamps: Stamps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stamp = commit._stamp
     turns: Iterator[int] = iter(range(1_000_000))
@@ -90,12 +90,13 @@ def test_a_file_that_keeps_changing_is_refused(
 
     monkeypatch.setattr(commit, "_stamp", restless)
     for path in ("big", "exact"):
+        store = LocalStore(tmp_path / f"store of {path}")
         restless_size = (source / path).stat().st_size
         with pytest.raises(BadInput, match=f"'({path}|link)' keeps changing while it is read"):
             list(store_folder(source, store, stamps))
         md5 = held(source)[path].md5
         assert store.size(md5) is None
-    assert list((store.root / "files" / "md5").rglob("*.tmp")) == []
+        assert list((store.root / "files" / "md5").rglob("*.tmp")) == []
 
 
 def test_a_file_that_changed_once_is_read_again(
