@@ -88,7 +88,8 @@ def _record(request: Request) -> InPlace:
 
 
 def _refuse_service_options(request: Request) -> None:
-    for option, value in (("--project", request.project), ("--instance", request.instance)):
+    service = {"--project": request.project, "--instance": request.instance}
+    for option, value in {**service, "--input": request.inputs, "--output": request.outputs}.items():
         if value:
             raise BadInput(
                 f"{option} needs a service, and none is running: start one with `nabla up`, or leave it out.",

@@ -39,6 +39,8 @@ class Request:
     json: bool
     env: dict[str, str] = field(default_factory=dict, repr=False)
     secret_files: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str:
@@ -82,6 +84,20 @@ class Request:
     metavar="PATH=secret:NAME",
     help="A file below $NABLA_SECRET_FILES with a secret's value.",
 )
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=DATASET",
+    help="A version of a dataset (digits:latest) that the run reads in /inputs/NAME.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="NAME=DATASET",
+    help="A dataset whose next version is what the run leaves in /outputs/NAME.",
+)
 @click.option("--log-output", is_flag=True, help="Show what the cells print.")
 @click.option(
     "--progress-bar/--no-progress-bar", "progress", default=True, help="Whether to tell how far it is."
@@ -97,6 +113,8 @@ def run(in_process: bool, **given: Any) -> None:
     """
     given["env"] = pairs("--env", given["env"])
     given["secret_files"] = pairs("--secret-file", given["secret_files"])
+    given["inputs"] = pairs("--input", given["inputs"])
+    given["outputs"] = pairs("--output", given["outputs"])
     request = Request(parameters=collect(given), **given)
     service = None if in_process else _service()
     _warn(request)
@@ -196,6 +214,8 @@ def _on_service(service: Service, request: Request) -> None:
             timeout=request.timeout,
             env=request.env,
             secret_files=request.secret_files,
+            inputs=request.inputs,
+            outputs=request.outputs,
             wait=False,
             origin="cli",
             on_progress=_uploaded if request.progress else None,

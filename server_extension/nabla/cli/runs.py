@@ -66,6 +66,8 @@ def _show(run: Run, json: bool) -> None:
             ("snapshot", run.snapshot),
             ("commit", run.git.commit[:12] + (" (changed)" if run.git.dirty else "") if run.git else ""),
             ("output", run.output),
+            ("reads", ", ".join(sorted({*run.inputs.values(), *run.datasets.values()}))),
+            ("made", ", ".join(run.outputs.values())),
             ("tags", ", ".join(run.tags)),
             ("project", run.project),
             ("owner", run.owner),

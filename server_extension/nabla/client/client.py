@@ -12,6 +12,7 @@ from nabla.client.datasets import Datasets
 from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
 from nabla.client.keys import Keys
 from nabla.client.links import Links
+from nabla.client.mounts import Mounts
 from nabla.client.projects import Projects
 from nabla.client.public_datasets import PublicDatasets
 from nabla.client.runs import Runs
@@ -19,6 +20,7 @@ from nabla.client.search import Tags, search
 from nabla.client.secrets import Secrets
 from nabla.client.shares import Shares
 from nabla.client.snapshots import Snapshots
+from nabla.client.storage_providers import StorageProviders
 from nabla.client.teams import Teams
 from nabla.client.transport import Transport
 from nabla.schema import Found, Health, Instances, Me, NewRun, Run
@@ -62,10 +64,12 @@ class Client:
         self.teams = Teams(self._transport)
         self.projects = Projects(self._transport)
         self.runs = Runs(self._transport)
+        self.mounts = Mounts(self._transport)
         self.instances = InstanceShelf(self._transport)
         self.snapshots = Snapshots(self._transport)
         self.datasets = Datasets(self._transport)
         self.public_datasets = PublicDatasets(self._transport)
+        self.storage_providers = StorageProviders(self._transport)
         self.shares = Shares(self._transport)
         self.links = Links(self._transport)
         self.audit = Audit(self._transport)
@@ -119,6 +123,8 @@ class Client:
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         secret_files: Mapping[str, str] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
         wait: bool = True,
         origin: Origin = "sdk",
         on_progress: Callable[[int, int], None] | None = None,
@@ -126,29 +132,27 @@ class Client:
         """Pack `folder` (default: the notebook's own), run the notebook on it, and return the run.
 
         `env` are variables, `secret_files` files below `NABLA_SECRET_FILES`; a value `secret:NAME` stands for
-        that of a secret. With `wait` the run is over when this returns: look at its `state`. Times are
-        seconds. Raises `BadInput` for what will not do, before a kernel starts.
+        that of a secret. `inputs` are versions of datasets (`digits:latest`), which it reads in
+        `/inputs/NAME`; `outputs` are datasets, whose next version is what it leaves in `/outputs/NAME`. With
+        `wait` the run is over when this returns: look at its `state`. Times are seconds. Raises `BadInput`
+        for what will not do, before a kernel starts.
         """
         path = Path(notebook).expanduser().absolute()
         snapshot, packed = self.snapshots.upload(
             folder or path.parent, include=path, project=project, on_progress=on_progress
         )
+        given = {"parameters": parameters, "env": env, "secret_files": secret_files}
+        given |= {"inputs": inputs, "outputs": outputs}
+        times = {"cell_timeout": cell_timeout, "start_timeout": start_timeout, "timeout": timeout}
+        asked = {"project": project, "name": name, "instance": instance, "kernel": kernel, "origin": origin}
         new = NewRun.read(
             {
                 "snapshot": snapshot,
                 "notebook": packed.notebook,
-                "parameters": dict(parameters or {}),
-                "project": project,
-                "name": name,
                 "tags": list(tags),
-                "instance": instance,
-                "kernel": kernel,
-                "cell_timeout": cell_timeout,
-                "start_timeout": start_timeout,
-                "timeout": timeout,
-                "env": dict(env or {}),
-                "secret_files": dict(secret_files or {}),
-                "origin": origin,
+                **{key: dict(value or {}) for key, value in given.items()},
+                **times,
+                **asked,
             }
         )
         run = self.runs.create(new)

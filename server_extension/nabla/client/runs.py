@@ -64,13 +64,17 @@ class Runs:
         *,
         parameters: Mapping[str, Any] | None = None,
         instance: str | None = None,
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
         origin: Origin = "sdk",
     ) -> Run:
-        """Run it again on the same snapshot, with other values if they are given."""
+        """Run it again on the same snapshot and data, with other values if they are given."""
         again = Rerun.read(
             {
                 "parameters": None if parameters is None else dict(parameters),
                 "instance": instance,
+                "inputs": None if inputs is None else dict(inputs),
+                "outputs": None if outputs is None else dict(outputs),
                 "origin": origin,
             }
         )

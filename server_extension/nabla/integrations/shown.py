@@ -89,7 +89,7 @@ class ShownFolders:
 
     def sweep(self) -> None:
         """Remove what a killed process left."""
-        for left in [*self.root.glob(".new-*"), *self.root.glob(".gone-*")]:
+        for left in [*self.root.glob(".new-*"), *self.root.glob(".gone-*"), *self.root.glob("*/.link-*")]:
             remove_quietly(left)
         for folder in self._folders():
             self._drop(folder, lambda _version: False)
