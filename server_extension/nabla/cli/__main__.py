@@ -29,6 +29,11 @@ VERBS = {
     "run": ("nabla.cli.run:run", "Run a notebook."),
     "runs": ("nabla.cli.runs:runs", "List, watch, cancel and fetch runs."),
     "projects": ("nabla.cli.projects:projects", "Make, list and change projects."),
+    "datasets": ("nabla.cli.datasets:datasets", "Make datasets, put versions in, fetch and compare them."),
+    "storageProviders": (
+        "nabla.cli.storage_providers:storage_providers",
+        "Name buckets in which contents of datasets lie.",
+    ),
     "teams": ("nabla.cli.teams:teams", "Make, join and lead teams."),
     "keys": ("nabla.cli.keys:keys", "Make, list and revoke API keys."),
     "login": ("nabla.cli.login:login", "Save a service's address and a key for it."),
@@ -45,7 +50,17 @@ VERBS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=VERBS, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+ALIASES = {"storage-providers": "storageProviders"}
+"""Other spellings of verbs, which the help does not repeat."""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=VERBS,
+    aliases=ALIASES,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", prog_name="nabla")
 def cli() -> None:
     """Hold the verbs."""
