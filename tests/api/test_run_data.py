@@ -245,7 +245,7 @@ class TestOutputs:
     def test_a_run_that_was_cancelled_commits_nothing(self, api: httpx.Client, brain: Embedded) -> None:
         run = start(api, WRITE, "import time\nwhile True: time.sleep(0.1)", outputs={"model": "never"})
         job = brain.nabla.backend.folder(f"{run['id']}-1")
-        until(lambda: (job / "outputs" / "model" / "weights").exists(), "the first cell")
+        until((job / "outputs" / "model" / "weights").exists, "the first cell")
         api.post(f"runs/{run['id']}/cancel").raise_for_status()
         done = final(api, run)
         assert (done["state"], done["outputs"], versions(api, "never")) == ("Canceled", {}, [])

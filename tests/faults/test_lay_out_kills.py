@@ -26,7 +26,7 @@ MOST = 400
 
 
 def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Do `work` in a process that kills itself at its `step`th change of the disk; False when it came to its end."""
+    """Do `work` in a process that kills itself at its `step`th change of the disk; False: it ended."""
     pid = os.fork()
     if pid == 0:
         left = step
@@ -43,7 +43,7 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
             sys.addaudithook(count)
             work()
             os._exit(0)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it must never leave into the tests
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
             os._exit(1)
     _, status = os.waitpid(pid, 0)
