@@ -14,6 +14,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Float, Unicode, default
 
 from nabla.api.beside import ForkHandler, SettingsHandler, SnapshotHandler
+from nabla.api.beside_datasets import MountHereHandler
 from nabla.api.forward import ForwardHandler, OpenForwardHandler, ViewForwardHandler
 from nabla.app import Nabla, default_home
 from nabla.embedded import leave, serve_socket
@@ -62,6 +63,7 @@ class NablaExtension(ExtensionApp):
         self.handlers.append((r"/nabla/settings", SettingsHandler))
         self.handlers.append((r"/nabla/snapshot", SnapshotHandler))
         self.handlers.append((r"/nabla/fork", ForkHandler))
+        self.handlers.append((r"/nabla/datasets/mount", MountHereHandler))
         if not self.hub:
             self.handlers.append((r"/nabla/(api/v1/(?:health|openapi\.json))", OpenForwardHandler))
             self.handlers.append((r"/nabla/(api/v1/.*)", ForwardHandler))
