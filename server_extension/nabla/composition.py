@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from nabla.services.activity import Activities
     from nabla.services.audit import Audit
     from nabla.services.belongings import Belongings
+    from nabla.services.buckets import Buckets
     from nabla.services.changes import Changes
+    from nabla.services.dataset_files import DatasetFiles
+    from nabla.services.dataset_garbage import DatasetGarbage
     from nabla.services.dataset_indexes import Indexes
     from nabla.services.dataset_mounts import DatasetMounts
+    from nabla.services.dataset_objects import DatasetObjects
     from nabla.services.dataset_refs import DatasetRefs
+    from nabla.services.dataset_steps import VersionSteps
     from nabla.services.dataset_stores import DatasetStores
     from nabla.services.dataset_versions import DatasetVersions
     from nabla.services.datasets import Datasets
@@ -85,6 +90,10 @@ class Parts:
     search: Search
     audit: Audit
     activities: Activities
+    dataset_files: DatasetFiles
+    dataset_garbage: DatasetGarbage
+    dataset_objects: DatasetObjects
+    version_steps: VersionSteps
     dataset_stores: DatasetStores
     dataset_indexes: Indexes
     dataset_refs: DatasetRefs
@@ -103,6 +112,7 @@ class Parts:
     key_rotation: KeyRotation
     vault: Vault
     storage_providers: StorageProviders
+    buckets: Buckets
     public_data: PublicDatasets
     public_fetches: PublicFetches
 
@@ -111,6 +121,7 @@ async def compose(nabla: Nabla) -> None:
     """Open the store, build every service on it, and start to drive work (unless `drive` is off)."""
     from nabla import instances, machine
     from nabla.admission import Admission
+    from nabla.composition_data import compose_data
     from nabla.integrations.objects import Objects
     from nabla.reconciler import Reconciler
     from nabla.store import Store
@@ -128,10 +139,7 @@ async def compose(nabla: Nabla) -> None:
     await nabla.tokens.open()
     _secrets(nabla, home)
     _audit(nabla)
-    _storage(nabla, home)
-    _datasets(nabla, home)
-    _data_of_work(nabla, home)
-    _public(nabla, home)
+    compose_data(nabla, home)
     _work(nabla, home)
     _finding(nabla)
     if nabla.drive:
@@ -201,109 +209,12 @@ def _audit(nabla: Nabla) -> None:
     nabla.activities = Activities(nabla.store, nabla.teams, nabla.projects)
 
 
-def _storage(nabla: Nabla, home: Path) -> None:
-    """Build what knows where contents of datasets lie."""
-    from nabla.services.provider_stores import ProviderStores
-    from nabla.services.storage_providers import StorageProviders
-
-    stores = ProviderStores(nabla.store, nabla.vault, home / "datasets", nabla.outgoing)
-    nabla.storage_providers = StorageProviders(nabla.store, nabla.vault, nabla.teams, stores)
-    nabla.teams.at_end.append(lambda t, team: nabla.storage_providers.drop_of_team(t, team.id))
-
-
-def _datasets(nabla: Nabla, home: Path) -> None:
-    """Build what keeps datasets."""
-    from nabla.integrations.version_files import VersionFiles
-    from nabla.services.dataset_indexes import Indexes
-    from nabla.services.dataset_lineage import Lineages
-    from nabla.services.dataset_refs import DatasetRefs
-    from nabla.services.dataset_steps import DatasetSteps, VersionSteps
-    from nabla.services.dataset_stores import DatasetStores
-    from nabla.services.dataset_versions import DatasetVersions
-    from nabla.services.datasets import Datasets
-
-    store, put = nabla.store, nabla.reconciler.put
-    nabla.dataset_stores = stores = DatasetStores(home / "datasets", nabla.storage_providers)
-    nabla.dataset_indexes = indexes = Indexes(store, VersionFiles(home / "versions"), stores)
-    nabla.dataset_refs = refs = DatasetRefs(store, nabla.teams)
-    nabla.datasets = Datasets(store, refs, stores, put)
-    nabla.dataset_versions = DatasetVersions(
-        store, refs=refs, stores=stores, indexes=indexes, lineages=Lineages(store), put=put
-    )
-    version_steps = VersionSteps(store, stores, indexes, put)
-    dataset_steps = DatasetSteps(store, indexes, put)
-    nabla.reconciler.register("dataset version", version_steps.step, version_steps.unfinished)
-    nabla.reconciler.register("dataset", dataset_steps.step, dataset_steps.unfinished)
-
-
-def _data_of_work(nabla: Nabla, home: Path) -> None:
-    """Build what gives work its datasets, and takes in what it makes."""
-    from nabla.content.cache import Cache
-    from nabla.integrations.shown import ShownFolders
-    from nabla.services.dataset_mounts import DatasetMounts
-    from nabla.services.layouts import Layouts
-    from nabla.services.run_data import RunData
-    from nabla.services.run_outputs import RunOutputs
-
-    cache = Cache(home / "cache", nabla.dataset_cache_size)
-    nabla.layouts = layouts = Layouts(cache, nabla.dataset_indexes, nabla.dataset_stores)
-    known: dict[str, Any] = {
-        "refs": nabla.dataset_refs,
-        "versions": nabla.dataset_versions,
-        "layouts": layouts,
-        "teams": nabla.teams,
-        "backend": nabla.backend,
-    }
-    nabla.run_data = RunData(**known)
-    nabla.run_outputs = RunOutputs(
-        store=nabla.store,
-        datasets=nabla.datasets,
-        indexes=nabla.dataset_indexes,
-        stores=nabla.dataset_stores,
-        **known,
-    )
-    nabla.dataset_mounts = mounts = DatasetMounts(
-        nabla.store,
-        ShownFolders(home / "shown"),
-        refs=nabla.dataset_refs,
-        versions=nabla.dataset_versions,
-        layouts=layouts,
-        walled=nabla.servers_walled,
-    )
-    nabla.members.at_loss.append(mounts.drop_member)
-    nabla.people.at_end.append(mounts.drop_person)
-    nabla.teams.at_end.append(mounts.drop_team)
-
-
-def _public(nabla: Nabla, home: Path) -> None:
-    """Build what fetches the datasets that everybody may read."""
-    from nabla.integrations.catalogue import Catalogue
-    from nabla.services.public_datasets import KIND, PublicDatasets
-    from nabla.services.public_fetches import PublicFetches
-
-    store, put = nabla.store, nabla.reconciler.put
-    nabla.public_data = public = PublicDatasets(store, Catalogue(nabla.public_datasets), put)
-    nabla.public_fetches = fetches = PublicFetches(
-        store,
-        home / "fetching",
-        public=public,
-        datasets=nabla.datasets,
-        versions=nabla.dataset_versions,
-        indexes=nabla.dataset_indexes,
-        stores=nabla.dataset_stores,
-        layouts=nabla.layouts,
-        secrets=nabla.secrets,
-        outgoing=nabla.outgoing,
-        put=put,
-    )
-    nabla.reconciler.register(KIND, fetches.step, fetches.unfinished)
-
-
 def _work(nabla: Nabla, home: Path) -> None:
     """Build what work is made of, and what drives it."""
     from nabla.services.in_place import InPlaceRuns
     from nabla.services.keys import Keys, end_all, end_limited
     from nabla.services.project_steps import ProjectSteps
+    from nabla.services.run_settings import RunSettings
     from nabla.services.run_steps import RunSteps
     from nabla.services.runs import Runs
     from nabla.services.snapshots import Snapshots
@@ -328,7 +239,7 @@ def _work(nabla: Nabla, home: Path) -> None:
         backend=nabla.backend,
         catalogue=nabla.instances,
         secret_use=nabla.secret_use,
-        data=nabla.run_data,
+        settings=RunSettings(nabla.snapshots, nabla.run_data, nabla.buckets),
         put=put,
     )
     known = {"teams": nabla.teams, "projects": nabla.projects, "put": put}

@@ -26,7 +26,7 @@ KEYS = {
     "dataset": ("type", "ref", "id", "version"),
     "s3": ("type", "url", "accessKeyId", "secretAccessKey", "region", "endpoint"),
 }
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _WORD = re.compile(r"[A-Za-z0-9-]{0,100}")
 
@@ -134,7 +134,7 @@ class _File:
     def _mount(self, name: str, about: Any) -> None:
         path = ("integrations", name)
         try:
-            if not _NAME.fullmatch(name) or name != name.strip():
+            if not _NAME.fullmatch(name):
                 raise BadInput(
                     f"{name[:100]!r} is no name of a folder: use letters, digits, '-', '_' and '.'."
                 )

@@ -40,7 +40,7 @@ class ShownFolders:
 
     def prepare(self, user: str, tree: Path, version: str) -> Path:
         """Make a version's tree aside, and return where: nobody sees it until `publish`. Blocks."""
-        new = self.root / f".new-{uuid.uuid4().hex}"
+        new = self.aside()
         try:
             self.folder(user).mkdir(mode=0o700, parents=True, exist_ok=True)
             link_tree(tree, new)
@@ -48,6 +48,11 @@ class ShownFolders:
             remove_quietly(new)
             raise disk_sentence(error, version, self.root) from error
         return new
+
+    def aside(self) -> Path:
+        """Return where something may be made that is not shown yet: it is not there."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.root / f".new-{uuid.uuid4().hex}"
 
     def publish(self, user: str, version: str, new: Path) -> None:
         """Show what was prepared; what is shown already stays."""

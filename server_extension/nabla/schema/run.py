@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from nabla.schema.base import TAG_COUNT, Document, Model, Tag
+from nabla.schema.bucket import Bucket
 from nabla.schema.instance import QueuePlace
 from nabla.schema.snapshot import GitState
 from nabla.states import RunState
@@ -238,5 +239,8 @@ class Run(Document):
     )
     datasets: dict[str, str] = Field(
         default_factory=dict, description="The versions that it reads in `/datasets`, by name."
+    )
+    buckets: dict[str, Bucket] = Field(
+        default_factory=dict, description="Buckets that are copied to `/datasets` when it starts, by name."
     )
     unique_name: ClassVar[bool] = False

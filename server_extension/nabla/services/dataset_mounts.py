@@ -72,7 +72,7 @@ class DatasetMounts:
 
         Raises `Conflict` where servers see nothing that the service lays out: there the SDK makes a copy.
         """
-        _check_person(actor)
+        check_person(actor)
         dataset, version = await self._refs.resolve(actor, ref)
         self._check_walls(dataset, version)
         if version.state != VersionState.COMMITTED:
@@ -92,14 +92,14 @@ class DatasetMounts:
 
     async def get(self, actor: Actor, ref: str) -> DatasetMount:
         """Return the mount of a version in the actor's server; `NotFound` when it is not mounted."""
-        _check_person(actor)
+        check_person(actor)
         dataset, version = await self._refs.resolve(actor, ref)
         self._check_walls(dataset, version)
         return await self._state(actor, dataset, version)
 
     async def list(self, actor: Actor) -> Page[DatasetMount]:
         """Return what the actor's server sees, and what is on its way, by name."""
-        _check_person(actor)
+        check_person(actor)
         ready = {one.version for one in await asyncio.to_thread(self._shown.names, actor.user)}
         ready |= {version for user, version in self._going if user == actor.user}
         items = []
@@ -111,7 +111,7 @@ class DatasetMounts:
 
     async def unmount(self, actor: Actor, ref: str) -> None:
         """Take a version out of the actor's server, or stop its lay-out; what is not there is no error."""
-        _check_person(actor)
+        check_person(actor)
         _, version = await self._refs.resolve(actor, ref)
         going = self._going.pop((actor.user, version.id), None)
         if going is not None:
@@ -207,7 +207,7 @@ def _team_of(store: Transaction, version: str) -> str:
         return ""
 
 
-def _check_person(actor: Actor) -> None:
+def check_person(actor: Actor) -> None:
     """Raise `Forbidden` for who has no notebook server of their own: a key, a run, a service account."""
     if actor.kind in {"key", "workload"} or is_service(actor.user):
         raise Forbidden(

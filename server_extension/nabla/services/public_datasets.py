@@ -132,8 +132,9 @@ class PublicDatasets:
             )
         return entries[name]
 
-    def listed(self) -> builtins.list[str]:
-        """Return the names that the catalogue had when it was looked at last."""
+    async def listed(self) -> builtins.list[str]:
+        """Return the names that the catalogue has."""
+        await self.look()
         return list(self._catalogue.entries)
 
     async def _begin(self, user: str, entry: Entry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +17,17 @@ from nabla.policy import Actor, check
 from nabla.schema import Dataset, DatasetVersion, Run
 from nabla.services.dataset_refs import called, check_dataset_name
 from nabla.services.layouts import Background
+from nabla.services.public_datasets import BeingFetched
 from nabla.states import VersionState
 from nabla.store.reads import Reader
 
 if TYPE_CHECKING:
+    from nabla.services.buckets import Buckets
     from nabla.services.dataset_refs import DatasetRefs
     from nabla.services.dataset_versions import DatasetVersions
     from nabla.services.layouts import Layouts
     from nabla.services.teams import Teams
+    from nabla.store import Store
 
 PLACES = ("inputs", "datasets")
 """The folders of what a run reads: `/inputs/NAME`, and `/datasets/NAME` as notebook servers have it."""
@@ -56,12 +60,16 @@ class RunData:
         layouts: Layouts,
         teams: Teams,
         backend: Backend,
+        buckets: Buckets,
+        store: Store,
     ) -> None:
+        self._runs = store.collection(Run)
         self._refs = refs
         self._versions = versions
         self._layouts = layouts
         self._teams = teams
         self._backend = backend
+        self._buckets = buckets
         self._waiting: dict[str, Waiting] = {}
 
     async def choose(self, actor: Actor, run: Run) -> None:
@@ -80,6 +88,9 @@ class RunData:
         for name, ref in refs.items():
             try:
                 dataset, version = await self._refs.resolve(actor, ref)
+            except BeingFetched:  # the run waits for it, see `_fetched`
+                found[name] = ref
+                continue
             except NablaError as error:
                 raise BadInput(f"{place}.{name}: {error.message}", field=f"{place}.{name}") from error
             if version.state != VersionState.COMMITTED:
@@ -113,7 +124,7 @@ class RunData:
 
         Raises what went wrong; nothing of the run is left then.
         """
-        if not (run.inputs or run.datasets or run.spec.outputs):
+        if not (run.inputs or run.datasets or run.buckets or run.spec.outputs):
             return Shown()
         await self._backend.open()
         waiting = self._waiting.get(run.id)
@@ -135,16 +146,31 @@ class RunData:
         for place in PLACES:
             for name, id in getattr(run, place).items():
                 try:
-                    dataset, version = await self._refs.resolve(actor, id)
+                    dataset, version = await self._fetched(actor, id, waiting)
                 except NotFound:
                     raise NotFound(
                         f"{place}.{name}: the version {id} is gone, or {run.owner} may not read it any more."
                     ) from None
+                if version.id != id:
+                    await self._runs.change(run.id, partial(_put, place, name, version.id))
                 tree = await self._layouts.lay_out(dataset, version, run.id, waiting)
                 if not self._backend.walled:
                     waiting.doing = f"Copying {called(dataset, version)}"
                     tree = await self._copy(run, f"{place}/{name}", tree, version, waiting)
                 waiting.trees[f"{place}/{name}"] = tree
+        for name in run.buckets:
+            target = self._backend.data(run.workload) / "datasets" / name
+            await self._buckets.copy_for_run(run, name, target, waiting)
+            waiting.trees[f"datasets/{name}"] = target
+
+    async def _fetched(self, actor: Actor, id: str, waiting: Waiting) -> tuple[Dataset, DatasetVersion]:
+        """Return a version; a public one that is being fetched is waited for."""
+        while True:
+            try:
+                return await self._refs.resolve(actor, id)
+            except BeingFetched as error:
+                waiting.doing = error.message
+                waiting.report(waiting.progress)
 
     async def _copy(
         self, run: Run, place: str, tree: Path, version: DatasetVersion, waiting: Waiting
@@ -178,7 +204,8 @@ class RunData:
     def _shown(self, run: Run, trees: dict[str, Path]) -> Shown:
         outputs = tuple(f"outputs/{name}" for name in run.spec.outputs)
         walled = self._backend.walled
-        places = {"inputs": run.inputs, "outputs": run.spec.outputs, "datasets": run.datasets}
+        datasets = {**run.datasets, **run.buckets}
+        places = {"inputs": run.inputs, "outputs": run.spec.outputs, "datasets": datasets}
         base = {
             "inputs": self._backend.data(run.workload) / "inputs",
             "datasets": self._backend.data(run.workload) / "datasets",
@@ -217,6 +244,11 @@ class RunData:
         waiting = self._waiting.pop(run.id, None)
         if waiting is not None:
             waiting.stop.set()
-        if run.inputs or run.datasets:
+        if run.inputs or run.datasets or run.buckets:
+            await self._buckets.forget(run)
             self._layouts.let_go(run.id)
             await self._layouts.call(lambda: remove_quietly(self._backend.data(run.workload)))
+
+
+def _put(place: str, name: str, version: str, run: Run) -> None:
+    setattr(run, place, {**getattr(run, place), name: version})

@@ -17,7 +17,7 @@ from nabla.states import RunState
 if TYPE_CHECKING:
     from nabla.backends.base import Backend
     from nabla.services.projects import ListQuery, Projects
-    from nabla.services.run_data import RunData
+    from nabla.services.run_settings import RunSettings
     from nabla.services.secret_use import SecretUse
     from nabla.services.snapshots import Snapshots
     from nabla.store import Filters, Store
@@ -39,7 +39,7 @@ class Runs:
         backend: Backend,
         catalogue: Callable[[], list[Instance]],
         secret_use: SecretUse,
-        data: RunData,
+        settings: RunSettings,
         put: Callable[[str, str], None],
     ) -> None:
         self._runs = store.collection(Run)
@@ -48,7 +48,7 @@ class Runs:
         self._backend = backend
         self._catalogue = catalogue
         self._secret_use = secret_use
-        self._data = data
+        self._settings = settings
         self._put = put
 
     async def create(self, actor: Actor, new: NewRun) -> Run:
@@ -97,6 +97,7 @@ class Runs:
             spec.datasets = old.datasets
         run = self._row(actor, project, snapshot, spec, name=old.name)
         run.tags, run.origin, run.rerun_of = old.tags, again.origin, old.id
+        run.buckets = old.buckets if again.datasets is None else {}
         return await self._start(actor, run, snapshot)
 
     async def get(self, actor: Actor, ref: str, verb: Any = "read") -> Run:
@@ -160,7 +161,7 @@ class Runs:
         summary = await notebooks.summary(raw, path)
         await self._secret_use.check(actor, run.team, run.project or "", run.spec, summary.language)
         run.spec.parameters = parameters.check(summary, run.spec.parameters)
-        await self._data.choose(actor, run)
+        await self._settings.choose(actor, run, snapshot)
         await notebooks.check_kernel(run.spec.kernel or summary.kernel, path)
         run.spec.instance = instances.find(self._catalogue(), run.spec.instance).name
         run.progress.total = summary.cells

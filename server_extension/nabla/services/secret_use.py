@@ -47,8 +47,19 @@ class SecretUse:
         if not names:
             return
         check_language(spec, language)
+        await self.check_names(actor, team, project, names)
+
+    async def check_names(self, actor: Actor, team: str, project: str, names: dict[str, str]) -> None:
+        """Refuse secrets (by name, with where each is meant) that are not there or not for `actor`."""
         for secret in (await self._chosen(actor, team, project, names)).values():
             await self._secrets.value(secret)
+
+    async def values_of(self, actor: Actor, team: str, project: str, names: dict[str, str]) -> dict[str, str]:
+        """Return the values of secrets by name, for what the service itself does for `actor` with them."""
+        chosen = await self._chosen(actor, team, project, names)
+        known = {name: await self._secrets.value(secret) for name, secret in chosen.items()}
+        await self._note_use(chosen.values())
+        return known
 
     async def given(self, run: Run) -> Given:
         """Return what a run is given, as whoever started it may use it now.
@@ -60,6 +71,12 @@ class SecretUse:
         plain = {variable: value for variable, value in spec.env.items() if referred(value) is None}
         if not names:
             return Given(env=plain)
+        return deliver(spec, await self.values(run, names))
+
+    async def values(self, run: Run, names: dict[str, str]) -> dict[str, str]:
+        """Return the values of secrets by name, as whoever started a run may use them now."""
+        if not names:
+            return {}
         actor = await self._teams.actor(run.owner, "token", admin=False)
         if run.only_project:  # a secret of this name may have gone since, and an own one have come to light
             actor = replace(actor, limit=Limit(ALL, project=run.project, team=run.team))
@@ -68,7 +85,7 @@ class SecretUse:
         chosen = await self._chosen(actor, run.team, run.project or "", names, own=made)
         known = {name: await self._secrets.value(secret) for name, secret in chosen.items()}
         await self._note_use(chosen.values())
-        return deliver(spec, known)
+        return known
 
     async def _chosen(
         self, actor: Actor, team: str, project: str, names: dict[str, str], *, own: bool = True

@@ -98,6 +98,10 @@ class Snapshots:
         snapshot = await self.get(actor, id)
         return await asyncio.to_thread(self._objects.stored_manifest, folder_of(snapshot), snapshot.id)
 
+    async def manifest(self, snapshot: Snapshot) -> bytes:
+        """Return the manifest of a snapshot that somebody may read already, as JSON."""
+        return await asyncio.to_thread(self._objects.stored_manifest, folder_of(snapshot), snapshot.id)
+
     async def read(self, snapshot: Snapshot, path: str) -> bytes:
         """Return one file of a snapshot."""
         return await asyncio.to_thread(self._objects.read, folder_of(snapshot), snapshot.id, path)
