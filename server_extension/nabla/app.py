@@ -54,6 +54,12 @@ class Nabla(LoggingConfigurable, Parts):
         help="Bytes that versions laid out for work may take on this machine (`NABLA_DATASET_CACHE_SIZE`); "
         "0: a fifth of the disk.",
     ).tag(config=True)
+    dataset_grace = Float(
+        24.0,
+        min=0.0,
+        help="Hours for which a collection of garbage keeps what no version of a dataset names "
+        "(`NABLA_DATASET_GRACE`): it may be on its way into one.",
+    ).tag(config=True)
     servers_walled = Bool(
         False, help="Whether people's notebook servers see, read-only, what is mounted for them at /datasets."
     )
@@ -101,6 +107,10 @@ class Nabla(LoggingConfigurable, Parts):
     @default("dataset_cache_size")
     def _default_dataset_cache_size(self) -> int:
         return int(os.environ.get("NABLA_DATASET_CACHE_SIZE") or 0)
+
+    @default("dataset_grace")
+    def _default_dataset_grace(self) -> float:
+        return float(os.environ.get("NABLA_DATASET_GRACE") or 24)
 
     @default("public_datasets")
     def _default_public_datasets(self) -> list[str]:
@@ -158,6 +168,8 @@ class Nabla(LoggingConfigurable, Parts):
 
     async def _let_go(self) -> None:
         """Close what is open, also after a start that broke half-way."""
+        if hasattr(self, "version_steps"):
+            await self.version_steps.close()
         if hasattr(self, "layouts"):
             await self.layouts.close()
         if hasattr(self, "reconciler"):

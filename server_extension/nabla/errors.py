@@ -10,7 +10,8 @@ NablaError
  ├── WorkFailed          422  exit 1   the work ran and failed
  ├── TooOften            429  exit 5   tried too often: wait a little
  ├── Unavailable         503  exit 5   the service, or something it needs, is not there
- └── NoSpace             507  exit 5   a disk is full
+ ├── NoSpace             507  exit 5   a disk is full
+ └── Damaged             500  exit 1   what is stored is not what was stored
 
 Anything else that is raised is a bug.
 """
@@ -123,6 +124,10 @@ class NoSpace(NablaError):
 
     status = 507
     exit_code = 5
+
+
+class Damaged(NablaError):
+    """What is stored is not what was stored: the sentence says which file of what."""
 
 
 def _tree(root: type[NablaError]) -> dict[str, type[NablaError]]:

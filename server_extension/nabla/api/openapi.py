@@ -30,7 +30,7 @@ QUERY = {
     "by": ("string", "The admin of the hub who removes them; only on the Unix socket."),
     "transfer_to": ("string", "Who gets what they own: a member, or a service account of the team."),
     "service_account": ("string", "Id of the service account whose keys are meant."),
-    "path": ("string", "The path of the notebook, for messages."),
+    "path": ("string", "A path: of the notebook, for messages, or in a version; of files, may be repeated."),
     "team": ("string", "Only what is in this team (id or name)."),
     "actor": ("string", "Only what this user did or tried."),
     "object": ("string", "Only what was done to the thing with this id."),
@@ -39,6 +39,13 @@ QUERY = {
     "outcome": ("string", "Only what was `done`, `denied` or `failed`."),
     "since": ("string", "Only from this time on (ISO 8601; without a zone: UTC)."),
     "until": ("string", "Only up to this time."),
+    "begin": ("string", "The path after which to begin."),
+    "committed": ("boolean", "Only what is, or is not, committed; both unless told."),
+    "force": ("boolean", "Whether to do it all the same."),
+    "offset": ("integer", "How many bytes are there already."),
+    "recursive": ("boolean", "All files below the folder, however deep."),
+    "size": ("integer", "How many bytes it has in all."),
+    "to": ("string", "The version to compare with: seven characters, a tag or `latest`."),
     "hash": ("string", "The hash that the line `after` had when it was noted."),
 }
 

@@ -16,6 +16,7 @@ from nabla.schema.audit import Activity, AuditCheck, AuditEntry, Found, NewAudit
 from nabla.schema.base import Document, Model, Page, now
 from nabla.schema.dataset import (
     Collected,
+    DamagedFile,
     Dataset,
     DatasetChange,
     DatasetFile,
@@ -36,6 +37,7 @@ from nabla.schema.dataset import (
     Received,
     TaggedVersion,
     UploadPlan,
+    Verification,
     Wanted,
 )
 from nabla.schema.instance import Capacity, Instance, InstanceOffer, QueuePlace
@@ -93,6 +95,7 @@ __all__ = [
     "Capacity",
     "Change",
     "Collected",
+    "DamagedFile",
     "Dataset",
     "DatasetChange",
     "DatasetFile",
@@ -181,6 +184,7 @@ __all__ = [
     "TeamChange",
     "Tried",
     "UploadPlan",
+    "Verification",
     "Wanted",
     "now",
 ]

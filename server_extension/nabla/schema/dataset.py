@@ -93,6 +93,7 @@ class DatasetVersion(Document):
     size: int = Field(default=0, ge=0, description="Bytes of all files.")
     added: int = Field(default=0, ge=0, description="Bytes that it added to the store.")
     committed: datetime | None = None
+    committed_by: str = Field(default="", description="The user who had it committed.")
     base: str = Field(default="", description="The version that it began as a copy of.")
     made_by: Lineage = Field(default_factory=Lineage)
     warnings: list[str] = Field(default_factory=list, max_length=100)
@@ -248,6 +249,24 @@ class DatasetMount(Model):
     done: int = Field(default=0, description="Bytes that are there.")
     total: int = 0
     reason: str = ""
+
+
+class DamagedFile(Model):
+    """A file of a version whose content in the store is not what was committed."""
+
+    path: str
+    md5: str
+    reason: str = Field(description="One sentence.")
+
+
+class Verification(Model):
+    """What was found in a part of a version's files: while there is `more`, go on after `last`."""
+
+    checked: int = 0
+    size: int = Field(default=0, description="Bytes that were read.")
+    last: str = Field(default="", description="The last path that was looked at.")
+    more: bool = False
+    damaged: list[DamagedFile] = Field(default_factory=list)
 
 
 class Collected(Model):

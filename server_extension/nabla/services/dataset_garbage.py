@@ -1,0 +1,133 @@
+"""Collects what lies in a store and no version names: counted first, removed when that is confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nabla.content.marks import Marks
+from nabla.integrations.receiving import Receiving
+from nabla.policy import Actor, check
+from nabla.schema import Collected, Dataset, DatasetVersion, StorageProvider, now
+from nabla.schema.storage import MANAGED
+from nabla.states import VersionState
+
+if TYPE_CHECKING:
+    from nabla.content.objects import ObjectStore
+    from nabla.services.dataset_indexes import Indexes
+    from nabla.services.dataset_refs import DatasetRefs
+    from nabla.services.dataset_stores import DatasetStores
+    from nabla.store import Store, Transaction
+
+BATCH = 500
+"""Objects that are removed before somebody who enters contents gets a turn."""
+
+
+class DatasetGarbage:
+    """The collection of garbage."""
+
+    def __init__(
+        self, store: Store, *, refs: DatasetRefs, stores: DatasetStores, indexes: Indexes, grace: float
+    ) -> None:
+        """Take the services, and the seconds for which what nobody names is kept."""
+        self._store = store
+        self._refs = refs
+        self._stores = stores
+        self._indexes = indexes
+        self._grace = grace
+
+    async def collect(self, actor: Actor, team: str | None, *, confirm: bool) -> Collected:
+        """Tell what no version of a team's datasets names, and with `confirm` remove it.
+
+        Nothing that came less than the grace ago is removed: it may be on its way into a version. Raises
+        `Conflict` while another collection goes on in the same store, and `NotFound` when the list of files
+        of a version is lost, because then nobody knows what it names.
+        """
+        id = await self._refs.team(actor, team)
+        probe = Dataset(id="ds", team=id, owner=actor.user, name="garbage", storage_provider=MANAGED)
+        check(actor, "delete", probe)
+        found = Collected(dry_run=not confirm)
+        for provider in await self._providers(id):
+            part = await self.of_store(id, provider, confirm=confirm)
+            found.objects += part.objects
+            found.size += part.size
+            found.kept += part.kept
+            found.young += part.young
+        if confirm:
+            await asyncio.to_thread(self._sweep, id)
+        return found
+
+    async def of_store(self, team: str, provider: str, *, confirm: bool) -> Collected:
+        """Collect the garbage of one store of a team."""
+        turns = self._stores.turns_at(team, provider)
+        store = await self._stores.at(team, provider)
+        with tempfile.TemporaryDirectory(prefix="nabla-garbage-") as folder:
+            marks = await asyncio.to_thread(Marks, Path(folder) / "marks.sqlite")
+            try:
+                async with turns.collect(marks):
+                    await self._mark(team, provider, marks)
+                    # After that: what comes in meanwhile is young.
+                    await asyncio.to_thread(lambda: marks.see(store.every()))
+                    return await self._settle(marks, store, turns.lock, confirm=confirm)
+            finally:
+                await asyncio.to_thread(marks.close)
+
+    async def _mark(self, team: str, provider: str, marks: Marks) -> None:
+        """Let everything stay that an index of the store names, and the object that lists each version."""
+
+        def read(store: Transaction) -> list[tuple[Dataset, DatasetVersion]]:
+            return [
+                (dataset, version)
+                for dataset in store.every(Dataset, teams=[team])
+                if dataset.storage_provider == provider
+                for version in store.every(DatasetVersion, teams=None, parent=dataset.id)
+            ]
+
+        for dataset, version in await self._store.read(read):
+            # One that is being deleted and has no index any more names nothing.
+            if version.state == VersionState.DELETING and not self._indexes.files.exists(version.id):
+                continue
+            if version.hash:
+                await asyncio.to_thread(marks.keep, [version.hash])
+            await self._indexes.read(
+                dataset, version, lambda index: marks.keep(md5 for md5, _ in index.contents())
+            )
+
+    async def _settle(
+        self, marks: Marks, store: ObjectStore, lock: asyncio.Lock, *, confirm: bool
+    ) -> Collected:
+        before = now() - timedelta(seconds=self._grace)
+        found = Collected(dry_run=not confirm)
+        found.kept = await asyncio.to_thread(marks.kept)
+        found.young = await asyncio.to_thread(marks.young, before)
+        if not confirm:
+            found.objects, found.size = await asyncio.to_thread(marks.loose, before)
+            return found
+        after = ""
+        while True:
+            # Asked for and removed in one turn: nobody can have begun to name it in between.
+            async with lock:
+                batch = await asyncio.to_thread(marks.batch, before, after, BATCH)
+                if not batch:
+                    return found
+                await asyncio.to_thread(store.delete, list(batch))
+            found.objects += len(batch)
+            found.size += sum(batch.values())
+            after = max(batch)
+
+    async def _providers(self, team: str) -> list[str]:
+        """Return the storage providers with which a team has, or had, contents."""
+
+        def read(store: Transaction) -> list[str]:
+            used = [one.storage_provider for one in store.every(Dataset, teams=[team])]
+            own = [one.id for one in store.every(StorageProvider, teams=[team])]
+            return list(dict.fromkeys([MANAGED, *used, *own]))
+
+        return await self._store.read(read)
+
+    def _sweep(self, team: str) -> None:
+        """Remove what was left half sent, and the lists of versions that never came to be."""
+        Receiving(self._stores.receiving(team)).sweep(self._grace)
