@@ -117,6 +117,19 @@ export interface Belonging {
   to: string;
 }
 
+/** A place in S3. Both keys are left out for one that everybody may read. */
+export interface Bucket {
+  /** `s3://BUCKET` or `s3://BUCKET/FOLDER`. */
+  url: string;
+  /** URL of the service; empty: Amazon's. */
+  endpoint: string;
+  region: string;
+  /** The access key, or `secret:NAME`. */
+  access_key: string;
+  /** `secret:NAME`: never the key itself. */
+  secret_access_key: string;
+}
+
 /** What a machine has, or has left. */
 export interface Capacity {
   cpus: number;
@@ -144,6 +157,14 @@ export interface Collected {
   kept: number;
   /** Objects that nobody names, too young to be sure. */
   young: number;
+}
+
+/** A file of a version whose content in the store is not what was committed. */
+export interface DamagedFile {
+  path: string;
+  md5: string;
+  /** One sentence. */
+  reason: string;
 }
 
 /** Named data of a team. */
@@ -260,6 +281,8 @@ export interface DatasetVersion {
   /** Bytes that it added to the store. */
   added: number;
   committed: string | null;
+  /** The user who had it committed. */
+  committed_by: string;
   /** The version that it began as a copy of. */
   base: string;
   made_by: Lineage;
@@ -979,6 +1002,8 @@ export interface Run {
   outputs: Record<string, string>;
   /** The versions that it reads in `/datasets`, by name. */
   datasets: Record<string, string>;
+  /** Buckets that are copied to `/datasets` when it starts, by name. */
+  buckets: Record<string, Bucket>;
 }
 
 /** Why a run failed, and where. */
@@ -1194,6 +1219,8 @@ export interface StorageProvider {
   signature_version: "s3v4" | "s3";
   /** The end of the access key. */
   access_key_hint: string;
+  /** How often its keys were set. */
+  keys_set: number;
 }
 
 /** What may change in a storage provider; what is left out stays. */
@@ -1272,6 +1299,17 @@ export interface UploadPlan {
   folder: string;
   urls: Record<string, unknown>;
   headers: Record<string, unknown>;
+}
+
+/** What was found in a part of a version's files: while there is `more`, go on after `last`. */
+export interface Verification {
+  checked: number;
+  /** Bytes that were read. */
+  size: number;
+  /** The last path that was looked at. */
+  last: string;
+  more: boolean;
+  damaged: DamagedFile[];
 }
 
 /** Contents that somebody is about to send or to fetch. */
