@@ -283,18 +283,19 @@ class TestOutputs:
             until(lambda name=name: not versions(api, name), f"no version of {name}")
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Embedded, httpx.Client]]:
+    brain = Embedded(tmp_path_factory.mktemp("bare"), "the tests")
+    brain.nabla.config.LocalBackend.isolation = "none"
+    brain.start()
+    transport = httpx.HTTPTransport(uds=str(brain.socket))
+    with httpx.Client(transport=transport, base_url="http://nabla/nabla/api/v1/", timeout=60) as client:
+        yield brain, client
+    brain.stop()
+
+
 class TestWithoutWalls:
     """A machine without bubblewrap."""
-
-    @pytest.fixture(scope="class")
-    def bare(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Embedded, httpx.Client]]:
-        brain = Embedded(tmp_path_factory.mktemp("bare"), "the tests")
-        brain.nabla.config.LocalBackend.isolation = "none"
-        brain.start()
-        transport = httpx.HTTPTransport(uds=str(brain.socket))
-        with httpx.Client(transport=transport, base_url="http://nabla/nabla/api/v1/", timeout=60) as client:
-            yield brain, client
-        brain.stop()
 
     def test_a_run_gets_files_of_its_own_and_leaves_the_cache_alone(
         self, bare: tuple[Embedded, httpx.Client]

@@ -10,6 +10,7 @@ import { bytes, initial, shown } from '../../ui/format';
 import { useLoaded, useModel } from '../../ui/hooks';
 import { ErrorLine, IconButton } from '../../ui/parts';
 import { SnapshotLine } from '../form/snapshot';
+import { Inputs, Made } from './data';
 import type { RunView } from './view';
 
 interface Props {
@@ -242,9 +243,15 @@ export function RunDetails(props: { model: RunModel; view: RunView; trans: Trans
         <>
           <Parameters {...given} />
           <Given {...given} />
+          <Inputs run={run} trans={trans} />
         </>
       )}
-      {view.tab === 'outputs' && <Outputs {...given} />}
+      {view.tab === 'outputs' && (
+        <>
+          <Made run={run} trans={trans} />
+          <Outputs {...given} />
+        </>
+      )}
       {view.tab === 'environment' && <Environment {...given} />}
     </div>
   );
