@@ -6,20 +6,25 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import mmap
 import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 from nabla.content.objects import PIECE
 from nabla.errors import NoSpace, Unavailable
 
 FICLONE = 0x40049409
-WRITE_SOON = 2
-"""`SYNC_FILE_RANGE_WRITE`: begin to write what is dirty, and wait for nothing."""
 AHEAD = 4
 """Pieces that may wait for the thread that hashes."""
+LARGE = 64 << 20
+"""Bytes from which a file goes past the page cache."""
+BUFFER = 4 << 20
+BLOCK = 4096
+"""What a disk without a cache reads and writes is a multiple of this."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -55,62 +60,105 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
             view = view[os.write(descriptor, view) :]
 
 
-def copy(
-    read: Callable[[int], bytes], target: int, size: int, told: Callable[[int], None] | None = None
-) -> tuple[str, int]:
-    """Write up to `size` bytes (-1: all) from `read` to a descriptor; return their MD5 and number.
+class Digest:
+    """The MD5 of pieces that are handed in, computed on a thread of its own."""
 
-    The bytes that are hashed are those that are written, on two threads. `told` gets the bytes of each piece.
+    def __init__(self) -> None:
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self._pieces: queue.Queue[tuple[bytes | memoryview, Callable[[], None]] | None] = queue.Queue(AHEAD)
+        self._thread = threading.Thread(target=self._run, name="md5", daemon=True)
+        self._thread.start()
+
+    def add(self, piece: bytes | memoryview, used: Callable[[], None] = lambda: None) -> None:
+        """Take a piece, which stays as it is until `used` is called."""
+        self._pieces.put((piece, used))
+
+    def end(self) -> str:
+        """Return the MD5 of all pieces; the thread is gone then."""
+        self._pieces.put(None)
+        self._thread.join()
+        return self._digest.hexdigest()
+
+    def _run(self) -> None:
+        while given := self._pieces.get():
+            self._digest.update(given[0])
+            given[1]()
+
+
+def copy(read: Callable[[int], bytes], target: int, size: int) -> tuple[str, int]:
+    """Write up to `size` bytes from `read` to a descriptor; return their MD5 and number.
+
+    The bytes that are hashed are those that are written, on two threads when they are many.
     """
-    if 0 <= size <= PIECE:
-        return _copy_inline(read, target, size, told)
-    digest = hashlib.md5(usedforsecurity=False)
-    waiting: queue.Queue[bytes | None] = queue.Queue(AHEAD)
-
-    def hash_all() -> None:
-        while piece := waiting.get():
+    if size <= PIECE:
+        digest = hashlib.md5(usedforsecurity=False)
+        done = 0
+        while done < size and (piece := read(size - done)):
             digest.update(piece)
-
-    thread = threading.Thread(target=hash_all, name="md5", daemon=True)
-    thread.start()
-    done = 0
-    try:
-        while size < 0 or done < size:
-            piece = read(PIECE if size < 0 else min(PIECE, size - done))
-            if not piece:
-                break
-            waiting.put(piece)
             write_all(target, piece)
             done += len(piece)
-            _write_soon(target, done)
-            if told:
-                told(len(piece))
-    finally:
-        waiting.put(None)
-        thread.join()
-    return digest.hexdigest(), done
-
-
-def _copy_inline(
-    read: Callable[[int], bytes], target: int, size: int, told: Callable[[int], None] | None
-) -> tuple[str, int]:
-    digest = hashlib.md5(usedforsecurity=False)
+        return digest.hexdigest(), done
+    beside = Digest()
     done = 0
-    while done < size and (piece := read(size - done)):
-        digest.update(piece)
+    try:
+        while done < size and (piece := read(min(PIECE, size - done))):
+            beside.add(piece)
+            write_all(target, piece)
+            done += len(piece)
+    finally:
+        found = beside.end()
+    return found, done
+
+
+def copy_file(
+    source: int, target: int, told: Callable[[int], None] | None = None, *, cold: bool = False
+) -> tuple[str, int]:
+    """Write all that a descriptor reads to another one; return MD5 and number of the bytes.
+
+    A large file goes past the page cache, which it would only flush, straight to the disk: it is there when
+    this returns. `cold`: so is it read. `told` gets the bytes of each piece.
+    """
+    large = os.fstat(source).st_size >= LARGE
+    _direct(target, large)
+    _direct(source, large and cold)
+    free: queue.SimpleQueue[mmap.mmap] = queue.SimpleQueue()
+    for _ in range(AHEAD):
+        free.put(mmap.mmap(-1, BUFFER if large else PIECE))
+    beside = Digest()
+    done = 0
+    try:
+        while count := os.readv(source, [buffer := free.get()]):
+            piece = memoryview(buffer)[:count]
+            beside.add(piece, partial(free.put, buffer))
+            if large and count % BLOCK:
+                _direct(target, False)
+                _direct(source, False)
+            _write_at(target, piece, done)
+            done += count
+            if told:
+                told(count)
+    finally:
+        found = beside.end()
+    return found, done
+
+
+def _direct(descriptor: int, wanted: bool) -> None:
+    """Let a descriptor go past the page cache, or through it; where it cannot it stays as it was."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    with suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT if wanted else flags & ~os.O_DIRECT)
+
+
+def _write_at(target: int, piece: memoryview, start: int) -> None:
+    """Write a piece; a disk that takes it only through the page cache gets it that way."""
+    try:
         write_all(target, piece)
-        done += len(piece)
-        if told:
-            told(len(piece))
-    return digest.hexdigest(), done
-
-
-def _write_soon(target: int, done: int) -> None:
-    """Begin to write every 64 MB, so that a sync at the end finds little to do."""
-    if done % (64 * PIECE) == 0:
-        _libc.sync_file_range(
-            target, ctypes.c_int64(done - 64 * PIECE), ctypes.c_int64(64 * PIECE), WRITE_SOON
-        )
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _direct(target, False)
+        os.lseek(target, start, os.SEEK_SET)
+        write_all(target, piece)
 
 
 def digest_of(descriptor: int, told: Callable[[int], None] | None = None) -> tuple[str, int]:

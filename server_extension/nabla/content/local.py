@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from nabla.content.disk import clone, copy, digest_of, disk_errors, sync_file_system, write_all
+from nabla.content.disk import clone, copy, copy_file, digest_of, disk_errors, sync_file_system, write_all
 from nabla.content.entry import Total
 from nabla.content.objects import ObjectStore, Stored, key_of
 from nabla.errors import BadInput, Conflict, NotFound
@@ -122,7 +122,7 @@ class LocalStore(ObjectStore):
             if clone(source, new.descriptor):
                 found, length = self._hash(new.path, told)
             else:
-                found, length = copy(lambda size: os.read(source, size), new.descriptor, -1, told)
+                found, length = copy_file(source, new.descriptor, told)
             if expected:
                 _check(*expected, found, length)
             if good is None or good():
@@ -153,7 +153,7 @@ class LocalStore(ObjectStore):
                     if clone(source, new):
                         found, length = digest_of(source)
                     else:
-                        found, length = copy(lambda count: os.read(source, count), new, -1)
+                        found, length = copy_file(source, new, cold=True)
                 if found != md5.removesuffix(".dir") or size not in (-1, length):
                     raise BadInput(_damaged(md5, self.root))
             except BaseException:
