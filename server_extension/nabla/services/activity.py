@@ -21,6 +21,7 @@ GUARDED = {"secret": ("secret", "team secret"), "membership": ("team",), "invita
     "share": ("team",),
     "service_account": ("team",),
     "team": ("team",),
+    "dataset version": ("dataset",),
     **{kind: (kind,) for kind in MATRIX if kind not in {"secret", "team", "team secret"}},
 }
 """By kind of line, the nouns that one must be allowed to read to be told of it."""
@@ -62,6 +63,11 @@ def activity(line: AuditEntry, names: Names) -> Activity:
     )
 
 
+def _whole(line: AuditEntry) -> str:
+    """Return the id of the dataset that a version is of."""
+    return line.object.partition(":")[0] if line.kind == "dataset version" else ""
+
+
 def _named(line: AuditEntry) -> str:
     """Return the words of the sentence that name its thing: after a rename, the new ones."""
     if line.kind == "invitation":
@@ -95,7 +101,7 @@ class Activities:
 
         def read(store: Transaction) -> Page[Activity]:
             lines, after = audit.find(store.connection, filters, start=start, limit=limit)
-            ids = {id for line in lines for id in (line.object, line.project) if id}
+            ids = {id for line in lines for id in (line.object, line.project, _whole(line)) if id}
             names = audit.names_of(store.connection, ids) if ids else {}
             items = [activity(line, names) for line in lines]
             return Page[Activity](items=items, cursor=None if after is None else cursor_of(after))

@@ -12,6 +12,7 @@ from nabla.ids import is_id
 from nabla.policy import ROLES
 from nabla.schema import (
     Belonging,
+    Dataset,
     Document,
     Link,
     Membership,
@@ -48,6 +49,7 @@ class Belongings:
         active = (RunState.PENDING.value, RunState.RUNNING.value)
         self.register(Owned(Run, states=active))
         self.register(Owned(Link))
+        self.register(Owned(Dataset))
         self.register(Owned(StorageProvider))
         self.register(Owned(Share, team_of=lambda share: str(share.source)))
 

@@ -9,6 +9,7 @@ from nabla.errors import BadInput, NotFound, did_you_mean
 from nabla.ids import PREFIXES, is_id
 from nabla.policy import MATRIX, PERSONAL, SHARED, Actor, check, decide
 from nabla.schema import (
+    Dataset,
     Document,
     Found,
     Link,
@@ -37,6 +38,7 @@ SEARCHED: dict[str, type[Document]] = {
     "link": Link,
     "secret": Secret,
     "service_account": ServiceAccount,
+    "dataset": Dataset,
     "storage provider": StorageProvider,
 }
 """What a search finds, by kind: a later noun adds a line."""

@@ -7,7 +7,12 @@ from typing import Any
 
 from nabla.schema import AuditEntry
 
-NOUNS = {"api_key": "API key", "service_account": "service account", "share": "project"}
+NOUNS = {
+    "dataset version": "version",
+    "api_key": "API key",
+    "service_account": "service account",
+    "share": "project",
+}
 VERBS = {
     "set": "set",
     "cancel": "cancelled",
@@ -16,6 +21,8 @@ VERBS = {
     "put": "put",
     "withdraw": "withdrew",
     "rerun": "ran again",
+    "tag": "tagged",
+    "untag": "untagged",
 }
 FIELDS = {"repository": "repository address", "tags": "tags", "description": "description"}
 LONGEST = 200
@@ -116,6 +123,35 @@ def _unshared(line: AuditEntry, _before: Fields, _after: Fields, names: Names) -
     return f"shares {names.get(line.project, line.project)} with {line.name} no longer"
 
 
+def _version(line: AuditEntry, names: Names) -> str:
+    """Return how a version is called: `digits:fo5rp4m`, or the version alone when its dataset is gone."""
+    dataset = names.get(line.object.partition(":")[0])
+    return f"{dataset}:{line.name}" if dataset else line.name
+
+
+def _committed(line: AuditEntry, _before: Fields, _after: Fields, names: Names) -> str:
+    return f"committed {_version(line, names)}"
+
+
+def _version_deleted(line: AuditEntry, _before: Fields, _after: Fields, names: Names) -> str:
+    return f"deleted {_version(line, names)}"
+
+
+def _version_changed(line: AuditEntry, _before: Fields, _after: Fields, names: Names) -> str:
+    return f"changed the message of {_version(line, names)}"
+
+
+def _tagged(line: AuditEntry, before: Fields, after: Fields, _names: Names) -> str:
+    had, has = before.get("version_tags") or {}, after.get("version_tags") or {}
+    said = [f"{line.name}:{of} as {tag}" for tag, of in has.items() if had.get(tag) != of]
+    return f"tagged {', '.join(said) or line.name}"
+
+
+def _untagged(line: AuditEntry, before: Fields, after: Fields, _names: Names) -> str:
+    gone = sorted(set(before.get("version_tags") or {}) - set(after.get("version_tags") or {}))
+    return f"took the tag {', '.join(gone)} away from dataset {line.name}"
+
+
 def _short(text: str) -> str:
     text = " ".join(text.split()).rstrip(".")
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
@@ -138,6 +174,11 @@ _SAY: dict[tuple[str, str], Callable[[AuditEntry, Fields, Fields, Names], str]] 
     ("share", "share"): _shared,
     ("share", "change"): _reshared,
     ("share", "unshare"): _unshared,
+    ("dataset version", "end"): _committed,
+    ("dataset version", "delete"): _version_deleted,
+    ("dataset version", "change"): _version_changed,
+    ("dataset", "tag"): _tagged,
+    ("dataset", "untag"): _untagged,
     ("link", "create"): _says("shared the notebook {} by link"),
     ("link", "delete"): _says("took back the link to {}"),
 }

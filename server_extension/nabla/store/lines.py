@@ -11,7 +11,7 @@ from typing import Any
 
 from nabla.caller import Caller
 from nabla.schema import Document
-from nabla.states import RunState
+from nabla.states import RunState, VersionState
 
 STRING = 500
 """Characters that are kept of a text."""
@@ -24,6 +24,8 @@ QUIET = frozenset({"id", "kind", "updated", "version", "last_used", "used", "due
 """Fields whose change alone is no line."""
 KNOWN = QUIET | {"team", "project", "owner", "name", "created", "target"}
 """Fields that the line of a new or removed thing says already."""
+DERIVED = {"dataset": frozenset({"latest", "versions", "size", "files"})}
+"""Fields, by kind, that say what becomes of other things: those have lines of their own."""
 UNTOLD = frozenset({"api_key", "snapshot"})
 """Kinds whose lines make no sentence of the activity feed."""
 HIDDEN = "(hidden)"
@@ -70,7 +72,8 @@ def line_of(
     if caller is None:
         return _end_of(document, before, after)
     if old is not None and new is not None:
-        names = [name for name in after if after[name] != before.get(name) and name not in QUIET]
+        quiet = QUIET | DERIVED.get(document.kind, frozenset())
+        names = [name for name in after if after[name] != before.get(name) and name not in quiet]
         if not names:
             return None
         before, after = ({name: side.get(name) for name in names} for side in (before, after))
@@ -180,11 +183,15 @@ def _feeds(document: Document, verb: str) -> bool:
         return getattr(document, "source", "") != "made" or verb not in {"join", "add"}
     if kind == "secret":
         return getattr(document, "scope", "") in {"team", "project"}
+    if kind == "dataset version":  # what is put together is nobody's business until it is committed
+        return verb not in {"create", "commit"} and bool(getattr(document, "hash", ""))
     return True
 
 
 def _end_of(document: Document, before: Fields, after: Fields) -> Line | None:
     """Return the line of work that has just come to its end, or None."""
+    if document.kind == "dataset version":
+        return _committed(document, before, after)
     if document.kind != "run" or not before or not after or not _ends(before["state"], after["state"]):
         return None
     failure = after.get("failure") or {}
@@ -196,6 +203,26 @@ def _end_of(document: Document, before: Fields, after: Fields) -> Line | None:
         after=kept({"state": after["state"], **({"failure": told} if told else {})}),
         detail=shown(after.get("reason") or ""),
         feed=True,
+        **_place(document),
+    )
+
+
+def _committed(document: Document, before: Fields, after: Fields) -> Line | None:
+    """Return the line of a commit that has just come to its end, done or not, or None."""
+    if not before or not after or before["state"] != VersionState.COMMITTING:
+        return None
+    if after["state"] == VersionState.COMMITTED:
+        told = {name: after.get(name) for name in ("files", "size", "added")}
+        return Line(
+            actor=after.get("committed_by", ""), verb="end", after=told, feed=True, **_place(document)
+        )
+    if after["state"] != VersionState.UNCOMMITTED:
+        return None
+    return Line(
+        actor=before.get("committed_by", ""),
+        verb="end",
+        outcome="failed",
+        detail=shown(after.get("failure") or ""),
         **_place(document),
     )
 
