@@ -17,7 +17,9 @@ import pytest
 from disks import fill, small_disk
 from nabla.content.local import LocalStore
 from nabla.content.objects import PIECE, ObjectStore, key_of
+from nabla.content.s3 import S3Store
 from nabla.errors import BadInput, Conflict, NablaError, NoSpace, NotFound
+from s3_server import LOOPBACK, S3
 
 SIZES = [0, 1, 4096, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE + 3]
 
@@ -51,9 +53,28 @@ class Folder(Place):
         return {path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(params=["local"])
+class Bucket(Place):
+    def __init__(self, service: S3) -> None:
+        self.service = service
+        self.bucket = service.bucket(f"bucket-{os.urandom(8).hex()}")
+        self.store = S3Store(service.settings(self.bucket, "datasets/team"), LOOPBACK)
+
+    def write(self, md5: str, data: bytes) -> None:
+        self.service.write(self.bucket, f"datasets/team/{key_of(md5)}", data)
+
+    def names(self) -> set[str]:
+        assert not self.service.uploads(self.bucket)
+        return {name.removeprefix("datasets/team/") for name in self.service.names(self.bucket)}
+
+
+@pytest.fixture(params=["local", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    yield {"local": lambda: Folder(tmp_path / "store")}[request.param]()
+    if request.param == "local":
+        yield Folder(tmp_path / "store")
+        return
+    bucket = Bucket(request.getfixturevalue("s3"))
+    yield bucket
+    bucket.store.close()
 
 
 @pytest.fixture
@@ -170,7 +191,11 @@ def test_fetch_writes_over_nothing(store: ObjectStore, tmp_path: Path) -> None:
 def test_every_tells_all_contents_and_delete_removes_them(place: Place) -> None:
     store = place.store
     assert list(store.every()) == []
-    names = {put(store, b"%d" % number): len(b"%d" % number) for number in range(1200)}
+    names = {put(store, b"%d" % number): len(b"%d" % number) for number in range(20)}
+    for number in range(20, 2100):  # more than one page of a listing
+        place.write(md5(b"%d" % number), b"%d" % number)
+        names[md5(b"%d" % number)] = len(b"%d" % number)
+    assert store.missing(names | {md5(b"none"): 4}) == [md5(b"none")]
     listing = f"{md5(b'[]')}.dir"
     store.put(listing, io.BytesIO(b"[]"), 2)
     found = list(store.every())

@@ -39,6 +39,9 @@ DAMAGED = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", 
 FULL = frozenset({"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "507"})
 GONE = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 BUSY = frozenset({"SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "503", "429"})
+ELSEWHERE = frozenset(
+    {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
 _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
@@ -152,7 +155,13 @@ def connect(settings: S3Settings, outgoing: Outgoing) -> Any:
     session = _pinned_session(outgoing)
     client.meta.events.register("before-send.s3", lambda request, **_: session.send(request))
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
+    client.meta.events.register_last("before-parameter-build.s3", _stay)
     return client
+
+
+def _stay(context: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from looking for the bucket in other regions: an endless search, if it is led on."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _add_md5(request: Any, **_: Any) -> None:
@@ -293,8 +302,10 @@ def _refused(settings: S3Settings, code: str, answer: Any, md5: str) -> NablaErr
         return NoSpace(f"{who} is full: remove something there, or enlarge it.")
     if code == "RequestTimeTooSkewed":
         return Unavailable(f"{who} says that the clock of this machine is wrong: set it.")
-    if code in {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}:
-        return Unavailable(f"{who} has the bucket {bucket!r} in another region: set its region.")
+    region = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
+    if code in ELSEWHERE or (region and status in {301, 307, 400}):
+        there = f" to {region}" if _CODE.fullmatch(region.replace("-", "")) else ""
+        return Unavailable(f"{who} has the bucket {bucket!r} in another region: set its region{there}.")
     if 300 <= status < 400:
         return Unavailable(
             f"{who} ({settings.host}) sends elsewhere, which is not followed: write the endpoint that it "
