@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
@@ -24,8 +25,12 @@ from nabla.schema import Problem
 
 from .conftest import People, notebook, upload
 
-LEFT_OUT = {"/stream", "/runs/{run}/events", "/snapshots/objects"}
-"""What never ends, and what takes no JSON (see `faults/test_input.py`)."""
+_VERSION = "/datasets/{dataset}/versions/{version}"
+LEFT_OUT = {"/stream", "/runs/{run}/events", "/snapshots/objects"} | {
+    f"{_VERSION}/entries",
+    f"{_VERSION}/objects",
+}
+"""What never ends, and what takes no JSON (see `faults/test_input.py` and `test_dataset_files.py`)."""
 SHORT = {GenerationMode.POSITIVE: 6, GenerationMode.NEGATIVE: 5}
 LONG = {GenerationMode.POSITIVE: 100, GenerationMode.NEGATIVE: 60}
 HEADERS = {"Authorization": "token root-token"}
@@ -75,6 +80,21 @@ def made(api: httpx.Client, path: str, /, **body: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
+def datasets(api: httpx.Client) -> dict[str, list[str]]:
+    """Return the ids of a dataset with a version that is put together still: nothing is committed here."""
+    body = b"there"
+    md5 = hashlib.md5(body).hexdigest()
+    dataset = made(api, "datasets", name="there")["id"]
+    version = made(api, f"datasets/{dataset}/versions")["name"]
+    for path in ("train.ipynb", "folder/other"):
+        place = f"datasets/{dataset}/versions/{version}/files/{path}"
+        api.put(place, content=body).raise_for_status()
+    return {
+        "dataset": [dataset, "there"], "version": [version], "to": [version], "md5": [md5],
+        "ab": [md5[:2]], "rest": [md5[2:]],
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def real(door: str) -> dict[str, list[str]]:
     """The ids of things that are there, so that the calls get past the first check."""
@@ -89,9 +109,11 @@ def real(door: str) -> dict[str, list[str]]:
         account = made(api, f"teams/{team}/service-accounts", name="robot")["id"]
         share = made(api, f"projects/{project}/shares", user="spare")["id"]
         invitation = made(api, f"teams/{team}/invitations")["invitation"]["id"]
+        data = datasets(api)
         for place in (f"project/{project}", f"team/{team}", "user/-", "cluster/-"):
             api.put(f"secrets/{place}", json={"name": "THERE", "value": "v"}).raise_for_status()
     return {
+        **data,
         "team": [team], "project": [project], "snapshot": [snapshot], "run": [run], "key": [key],
         "link": [link["link"]["id"]], "account": [account], "share": [share], "invitation": [invitation],
         "user": ["spare"], "scope": ["project", "team", "user", "cluster"], "owner": [project, team, "-"],
@@ -177,7 +199,7 @@ def test_an_operation_never_breaks_however_often_it_is_called(
 
 
 def test_everything_can_still_be_listed_afterwards(door: str) -> None:
-    for listing in ("projects", "runs", "teams", "keys", "links", "search", "audit"):
+    for listing in ("projects", "datasets", "runs", "teams", "keys", "links", "search", "audit"):
         answer = httpx.get(f"{door}/{listing}?limit=200", headers=HEADERS, timeout=60)
         assert answer.status_code == 200, answer.text
         json.loads(answer.text)

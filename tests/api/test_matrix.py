@@ -21,8 +21,12 @@ from nabla.store import credentials
 from nabla.store.tables import milliseconds
 
 from .conftest import notebook, upload
-from .routes import CASES, Case, World, broken_run, furnish, secrets
+from .dataset_routes import DATASET_CASES
+from .dataset_routes import furnish as furnish_datasets
+from .routes import CASES as FIRST_CASES
+from .routes import Case, World, broken_run, furnish, secrets
 
+CASES = {**FIRST_CASES, **DATASET_CASES}
 ROUTES = [(method, path, rule) for path, handler in table() for method, rule in handler.rules.items()]
 NAMES = (
     "nobody", "stranger", "viewer", "member", "admin", "owner", "shared read", "shared write", "hub admin",
@@ -57,6 +61,7 @@ def world(brain: Embedded, person: Callable[[str], httpx.Client]) -> Iterator[Wo
     ) as guest:  # fmt: skip
         world.ids["packed"] = upload(guest, {"train.ipynb": notebook("1")})
     world.ids["broken run"] = broken_run(world)
+    furnish_datasets(world)
     return world
 
 
@@ -256,7 +261,8 @@ def test_lists_show_each_caller_what_they_may_read_and_no_more(
     for name, who in callers.items():
         if name in OUT or who.actor is None:
             continue
-        for listing, thing in (("projects", "project"), ("runs", "run"), ("teams", "team")):
+        listings = (("projects", "project"), ("runs", "run"), ("teams", "team"), ("datasets", "dataset"))
+        for listing, thing in listings:
             shown = {one["id"] for one in who.client.get(listing, params={"limit": 200}).json()["items"]}
             seen = decide(who.actor, "read", world.things[thing]).allowed
             if listing == "teams" and who.actor.admin:
