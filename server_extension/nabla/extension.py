@@ -15,6 +15,7 @@ from traitlets import Float, Unicode, default
 
 from nabla.api.beside import ForkHandler, SettingsHandler, SnapshotHandler
 from nabla.api.beside_datasets import MountHereHandler
+from nabla.api.beside_settings import SettingsMountsHandler
 from nabla.api.forward import ForwardHandler, OpenForwardHandler, ViewForwardHandler
 from nabla.app import Nabla, default_home
 from nabla.embedded import leave, serve_socket
@@ -64,6 +65,7 @@ class NablaExtension(ExtensionApp):
         self.handlers.append((r"/nabla/snapshot", SnapshotHandler))
         self.handlers.append((r"/nabla/fork", ForkHandler))
         self.handlers.append((r"/nabla/datasets/mount", MountHereHandler))
+        self.handlers.append((r"/nabla/datasets/settings", SettingsMountsHandler))
         if not self.hub:
             self.handlers.append((r"/nabla/(api/v1/(?:health|openapi\.json))", OpenForwardHandler))
             self.handlers.append((r"/nabla/(api/v1/.*)", ForwardHandler))

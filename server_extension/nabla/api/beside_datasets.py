@@ -27,6 +27,8 @@ FOLDER = "datasets"
 class MountHereHandler(BesideHandler):
     """Showing a version of a dataset beside a notebook."""
 
+    patience = PATIENCE
+
     @authenticated
     async def post(self) -> None:
         """Make `datasets/NAME` in `folder` lead to the version `ref`; 202 while it is laid out: ask again.
@@ -57,7 +59,7 @@ class MountHereHandler(BesideHandler):
             mount = None
             if self.settings["nabla_settings"]["mode"] == "hub":
                 try:
-                    mount = client.mounts.wait(client.mounts.create(version.id, name), seconds=PATIENCE)
+                    mount = client.mounts.wait(client.mounts.create(version.id, name), seconds=self.patience)
                 except Conflict:  # its servers have no walls
                     mount = None
         if mount is None:
@@ -73,7 +75,7 @@ class MountHereHandler(BesideHandler):
         if copy is None or (copy.over.is_set() and copy.failure):
             copy = copies[version.id] = Copy(version)
             threading.Thread(target=copy.make, args=(self.client,), name="nabla-copy", daemon=True).start()
-        copy.over.wait(PATIENCE)
+        copy.over.wait(self.patience)
         if copy.over.is_set() and copy.failure is not None:
             raise copy.failure
         state = "Ready" if copy.over.is_set() else "Laying out"

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nabla.client.audit import Audit, Feed
+from nabla.client.bucket_mounts import BucketMounts
 from nabla.client.datasets import Datasets
 from nabla.client.find import SOCKET_ROOT, Service, find, home_folder
 from nabla.client.keys import Keys
@@ -69,6 +70,7 @@ class Client:
         self.snapshots = Snapshots(self._transport)
         self.datasets = Datasets(self._transport)
         self.public_datasets = PublicDatasets(self._transport)
+        self.bucket_mounts = BucketMounts(self._transport)
         self.storage_providers = StorageProviders(self._transport)
         self.shares = Shares(self._transport)
         self.links = Links(self._transport)
