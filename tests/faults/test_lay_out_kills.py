@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from api.conftest import final, start, until
+from api.data import commit, versions
+from nabla.backends import sandbox
 from nabla.content.cache import Cache, Version
 from nabla.content.entry import Entry, Total
 from nabla.content.local import LocalStore
 from nabla.integrations.shown import ShownFolders
 
-from .conftest import Brain
+from .conftest import GATE, Brain
 
 Start = Callable[..., Brain]
 CALLS = {"os.link", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "os.symlink", "os.utime"}
@@ -157,3 +160,78 @@ def test_a_mount_killed_at_any_step_is_seen_whole_or_not_at_all(tmp_path: Path, 
 
     assert every_step(work, look) > 3
     assert contents(shown.folder("ada") / "digits") == FILES
+
+
+MAKE = (
+    "import os\nfor n in range(1500):\n"
+    "    os.makedirs(f'/outputs/model/{n % 50}', exist_ok=True)\n"
+    "    open(f'/outputs/model/{n % 50}/{n}', 'wb').write(os.urandom(500))"
+)
+
+
+def kill_while(brain: Brain, run: dict[str, Any], seen: Callable[[dict[str, Any]], bool]) -> None:
+    """Kill a brain with -9 when it says that of a run, or the run is over."""
+    until(
+        lambda: seen(found := brain.run(run["id"])) or found["state"] == "Succeeded", "the moment to kill it"
+    )
+    brain.kill()
+
+
+@pytest.mark.skipif(not sandbox.find().program, reason="this machine has no bubblewrap that works")
+@pytest.mark.parametrize(
+    "moment",
+    [
+        lambda run: bool(run["outputs"]),
+        lambda run: run["reason"].startswith("Committing"),
+        lambda run: run["reason"].endswith((" 40 %", " 60 %", " 80 %", "100 %")),
+    ],
+    ids=["when it is named", "when it has begun", "when it is far"],
+)
+def test_a_commit_of_outputs_that_is_killed_goes_on_and_makes_exactly_one_version(
+    brain: Start, home: Path, moment: Callable[[dict[str, Any]], bool]
+) -> None:
+    first = brain()
+    run = start(first.api, GATE, MAKE, outputs={"model": "model"})
+    first.at_gate(run["id"], 0)
+    first.open_gate(run["id"])
+    kill_while(first, run, moment)
+    second = brain()
+    done = final(second.api, run)
+    assert (done["state"], done["failure"]) == ("Succeeded", None)
+    (made,) = versions(second.api, "model")
+    assert done["outputs"] == {"model": made["id"]}
+    assert (made["state"], made["files"], made["size"]) == ("Committed", 1500, 750_000)
+    assert made["made_by"]["run"] == run["id"]
+
+
+@pytest.mark.skipif(not sandbox.find().program, reason="this machine has no bubblewrap that works")
+def test_a_lay_out_for_a_run_that_is_killed_goes_on_after_the_start(brain: Start, home: Path) -> None:
+    first = brain()
+    body = os.urandom(1000)
+    commit(first.api, "digits", {"a.txt": b"quick", "b.txt": body})
+    (stored,) = [path for path in home.glob("datasets/*/files/md5/*/*") if path.read_bytes() == body]
+    aside = stored.with_name("aside")
+    stored.rename(aside)
+    os.mkfifo(stored)
+    cell = "import hashlib; print(hashlib.md5(open('/inputs/data/b.txt', 'rb').read()).hexdigest())"
+    run = start(first.api, cell, inputs={"data": "digits"})
+    until(lambda: first.run(run["id"])["reason"].startswith("Laying out digits:"), "the lay-out")
+    writer = until(lambda: _writer(stored), "somebody who reads")
+    until(lambda: list(home.glob("cache/*/receiving/*")), "the content that is fetched")
+    first.kill()
+    os.close(writer)
+    stored.unlink()
+    aside.rename(stored)
+    second = brain()
+    done = final(second.api, run)
+    assert (done["state"], done["failure"]) == ("Succeeded", None)
+    assert hashlib.md5(body).hexdigest() in second.api.get(f"runs/{run['id']}/notebook").text
+    assert not list(home.glob("cache/*/receiving/*"))
+    assert not list(home.glob("cache/*/trees/.*"))
+
+
+def _writer(fifo: Path) -> int | None:
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
