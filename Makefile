@@ -30,8 +30,10 @@ $(STAMPS)/venv:
 	@sh tools/make-venv "$(VENV)"
 	@mkdir -p $(STAMPS) && touch $@
 
+# An old pip tries a hundred versions of boto3, one after the other, before it finds the one that all agree on.
 $(STAMPS)/python: setup.py pyproject.toml server_extension/nabla/_version.py | $(STAMPS)/venv
 	@echo "Installing the Python packages (minutes the first time)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25'
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,examples,postgres]'
 	@touch $@
 
