@@ -82,6 +82,7 @@ def furnish(brain: Embedded, client: httpx.Client) -> World:
         "path": "left.txt", "user": "spare", "id": project, "invitation_token": invitation["token"],
         "link_token": link["url"].partition("view/")[2],
     }  # fmt: skip
+    world.ids["provider"] = world.post("storage-providers", team="acme", **bucket())["id"]
     world.things = {
         "team": Thing("team", team, team),
         "project": Thing("project", project, team),
@@ -93,6 +94,7 @@ def furnish(brain: Embedded, client: httpx.Client) -> World:
         "project secret": Thing("secret", "sec", team, project),
         "team secret": Thing("team secret", "sec", team),
         "key": Thing("api key", "key", private_id("olga")),
+        "provider": Thing("storage provider", world.ids["provider"], team),
     }
     for secret in (f"project/{project}", f"team/{team}"):
         client.put(f"secrets/{secret}", json={"name": "KEPT", "value": "open sesame"}).raise_for_status()
@@ -133,6 +135,28 @@ def own_snapshot(world: World, actor: Actor) -> list[tuple[Verb, Thing]]:
         return [("run", Thing("snapshot", "sn", private_id(actor.user)))]
     home = Thing("project", project, world.ids["team"])
     return [("read", home), ("run", Thing("snapshot", "sn", world.ids["team"], project))]
+
+
+def bucket() -> dict[str, str]:
+    """Return what makes a storage provider, at a place of its own where no request may go."""
+    keys = {"access_key": "AKIAROCKETS", "secret_access_key": "open sesame"}
+    name = f"bucket{next(COUNT)}"
+    return {"name": name, "bucket": name, "endpoint": "http://127.0.0.1:1"} | keys
+
+
+def own_provider(_world: World, actor: Actor) -> list[tuple[Verb, Thing]]:
+    """Something new in the actor's own team."""
+    return [("write", Thing("storage provider", "spl", private_id(actor.user)))]
+
+
+def old_provider(world: World) -> dict[str, str]:
+    """Make a storage provider that nothing lies with."""
+    return {"provider": world.post("storage-providers", team="acme", **bucket())["id"]}
+
+
+def no_server(actor: Actor) -> bool:
+    """Tell whether the actor has no notebook server: a key, or a run."""
+    return actor.kind in {"key", "workload"}
 
 
 def own_key(verb: Verb) -> Asks:
@@ -251,6 +275,8 @@ def secrets(scope: str) -> dict[tuple[str, str], Case]:
     }  # fmt: skip
 
 
+MOUNT = "datasets/{dataset}/versions/{version}/mount"
+
 CASES: dict[tuple[str, str], Case] = {
     ("POST", "teams"): Case(own=True, body=lambda: {"name": f"team{next(COUNT)}"}),
     ("DELETE", "teams/{team}/members/{user}"): Case("team", verb="manage"),
@@ -286,6 +312,15 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", "keys"): Case(own_key("read"), refused_by=narrow),
     ("POST", "keys"): Case(own_key("write"), {"name": "new", "scopes": ["read"]}, refused_by=narrow),
     ("DELETE", "keys/{key}"): Case("key", fresh=old_key),
+    ("POST", "storage-providers"): Case(own_provider, bucket),
+    ("GET", "storage-providers/{provider}"): Case("provider"),
+    ("PATCH", "storage-providers/{provider}"): Case("provider", {"region": "moon-1"}),
+    ("DELETE", "storage-providers/{provider}"): Case("provider", fresh=old_provider),
+    ("POST", "storage-providers/{provider}/test"): Case("provider"),
+    ("GET", "mounts"): Case(refused_by=no_server),
+    ("PUT", MOUNT): Case("dataset", {}, refused_by=no_server),
+    ("GET", MOUNT): Case("dataset", refused_by=no_server),
+    ("DELETE", MOUNT): Case("dataset", refused_by=no_server),
     ("PUT", "tags/{id}"): Case("project", {"add": ["fast"]}),
     ("GET", "audit"): Case("audit", query={"team": "acme"}),
     ("GET", "audit/export"): Case("audit", query={"team": "acme"}),
