@@ -18,7 +18,7 @@ VERBS: tuple[Verb, ...] = get_args(Verb)
 
 def tables() -> str:
     """Return the tables in Markdown: roles, shares, scopes of keys, and what is kept from whom."""
-    personal = _words(policy.PERSONAL)
+    personal, read = _words(policy.PERSONAL), "but does not change teams and storage providers"
     parts = [
         "### What a role may do in its team",
         _by_role(policy.MATRIX, policy.ROLES),
@@ -31,8 +31,7 @@ def tables() -> str:
         "### What a key's scope lets through of its owner's role",
         _table(["scope", *VERBS], [[scope, *_marks(may)] for scope, may in policy.SCOPES.items()]),
         f"Only a key with the scope `admin` changes these: {_words(policy.GUARDED)}.",
-        "The token of a page manages nothing but projects, only reads teams and storage providers, "
-        f"and at most runs: {personal}.",
+        f"The token of a page manages nothing but projects, reads {read}, and at most runs: {personal}.",
     ]
     return "\n\n".join(parts)
 
