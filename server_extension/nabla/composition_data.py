@@ -31,7 +31,7 @@ def _datasets(nabla: Nabla, home: Path) -> None:
     """Build what keeps datasets."""
     from nabla.integrations.version_files import VersionFiles
     from nabla.services.dataset_files import DatasetFiles
-    from nabla.services.dataset_garbage import DatasetGarbage
+    from nabla.services.dataset_garbage import KIND, DatasetGarbage
     from nabla.services.dataset_indexes import Indexes
     from nabla.services.dataset_lineage import Lineages
     from nabla.services.dataset_objects import DatasetObjects
@@ -55,6 +55,9 @@ def _datasets(nabla: Nabla, home: Path) -> None:
         store, refs=refs, stores=stores, indexes=indexes, grace=nabla.dataset_grace * 3600
     )
     nabla.teams.at_end.append(lambda t, team: drop_of_team(t, team.id))
+    garbage = nabla.dataset_garbage
+    store.on_change(lambda stored: put(KIND, stored.change.id) if stored.change.kind == "team" else None)
+    nabla.reconciler.register(KIND, garbage.step, garbage.unfinished)
     nabla.version_steps = version_steps = VersionSteps(store, stores, indexes, put)
     dataset_steps = DatasetSteps(store, indexes, put)
     nabla.reconciler.register("dataset version", version_steps.step, version_steps.unfinished)

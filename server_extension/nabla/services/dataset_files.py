@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nabla.content.entry import Entry, check_path
 from nabla.content.objects import PIECE
-from nabla.errors import BadInput, NotFound, did_you_mean
+from nabla.errors import BadInput, Damaged, NotFound, did_you_mean
 from nabla.policy import Actor
 from nabla.schema import (
     DamagedFile,
@@ -108,12 +108,12 @@ class DatasetFiles:
         start: int = 0,
         length: int | None = None,
     ) -> BinaryIO:
-        """Open the content of a file, or a part of it; `NotFound` says which file of what is gone."""
+        """Open the content of a file, or a part of it; `Damaged` says which file of what is gone."""
         store = await self._stores.of(dataset)
         try:
             return await asyncio.to_thread(store.open, entry.md5, start, length)
         except NotFound:
-            raise NotFound(damaged(entry.path, called(dataset, version), "its content is gone")) from None
+            raise Damaged(damaged(entry.path, called(dataset, version), "its content is gone")) from None
 
     async def put(self, actor: Actor, ref: str, path: str, body: Body) -> DatasetFile:
         """Put a file whose body was received into an uncommitted version."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nabla.content.local import LocalStore
 from nabla.content.marks import Marks
+from nabla.errors import NotFound
 from nabla.integrations.receiving import Receiving
 from nabla.policy import Actor, check
-from nabla.schema import Collected, Dataset, DatasetVersion, StorageProvider, now
+from nabla.schema import Collected, Dataset, DatasetVersion, StorageProvider, Team, now
 from nabla.schema.storage import MANAGED
+from nabla.services.teams import DELETED
 from nabla.states import VersionState
 
 if TYPE_CHECKING:
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     from nabla.services.dataset_stores import DatasetStores
     from nabla.store import Store, Transaction
 
+KIND = "contents of a deleted team"
+UNFINISHED = 3600.0
+"""Seconds for which what is half written is kept, however short the grace: somebody may be at it."""
 BATCH = 500
 """Objects that are removed before somebody who enters contents gets a turn."""
 
@@ -38,6 +46,7 @@ class DatasetGarbage:
         self._stores = stores
         self._indexes = indexes
         self._grace = grace
+        self._unfinished = max(grace, UNFINISHED)
 
     async def collect(self, actor: Actor, team: str | None, *, confirm: bool) -> Collected:
         """Tell what no version of a team's datasets names, and with `confirm` remove it.
@@ -58,7 +67,28 @@ class DatasetGarbage:
             found.young += part.young
         if confirm:
             await asyncio.to_thread(self._sweep, id)
+            await self._drop_strays()
         return found
+
+    async def unfinished(self) -> list[str]:
+        """Return the teams that were deleted and have contents in this home yet."""
+        here = await asyncio.to_thread(lambda: [path.name for path in self._stores.root.glob("t*")])
+        return [team for team in here if await self._ended(team)]
+
+    async def step(self, team: str) -> None:
+        """Remove the contents of a team that was deleted: nobody can name them any more."""
+        if await self._ended(team):
+            await asyncio.to_thread(shutil.rmtree, self._stores.root / team, ignore_errors=True)
+            await self._drop_strays()
+
+    async def _ended(self, team: str) -> bool:
+        def read(store: Transaction) -> bool:
+            try:
+                return store.get(Team, team).state == DELETED
+            except NotFound:
+                return False
+
+        return await self._store.read(read)
 
     async def of_store(self, team: str, provider: str, *, confirm: bool) -> Collected:
         """Collect the garbage of one store of a team."""
@@ -128,6 +158,18 @@ class DatasetGarbage:
 
         return await self._store.read(read)
 
+    async def _drop_strays(self) -> None:
+        """Remove the indexes of versions that never came to be, or whose team is gone."""
+        files = self._indexes.files
+        old = await asyncio.to_thread(lambda: list(files.strays(time.time() - self._unfinished)))
+
+        def read(store: Transaction) -> list[str]:
+            return [version for version in old if not store.exists(version)]
+
+        for version in await self._store.read(read):
+            await asyncio.to_thread(files.remove, version)
+
     def _sweep(self, team: str) -> None:
-        """Remove what was left half sent, and the lists of versions that never came to be."""
-        Receiving(self._stores.receiving(team)).sweep(self._grace)
+        """Remove what was left half sent and half written."""
+        Receiving(self._stores.receiving(team)).sweep(self._unfinished)
+        LocalStore(self._stores.root / team).sweep(self._unfinished)

@@ -51,6 +51,9 @@ class DatasetObjects:
 
         What has no address in a plan of `urls` goes through the service, in pieces.
         """
+        for md5, size in contents.items():
+            if not 0 <= size <= MOST:
+                raise BadInput(f"The content {md5} cannot have {size} bytes.", field="objects")
         dataset, version = await self.open_version(actor, ref)
         store = await self._stores.of(dataset)
         missing = await asyncio.to_thread(store.missing, contents)
