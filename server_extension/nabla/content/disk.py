@@ -118,7 +118,10 @@ def copy_file(
     A large file goes past the page cache, which it would only flush, straight to the disk: it is there when
     this returns. `cold`: so is it read. `told` gets the bytes of each piece.
     """
-    large = os.fstat(source).st_size >= LARGE
+    size = os.fstat(source).st_size
+    if size <= PIECE:
+        return _copy_small(source, target, size, told)
+    large = size >= LARGE
     _direct(target, large)
     _direct(source, large and cold)
     free: queue.SimpleQueue[mmap.mmap] = queue.SimpleQueue()
@@ -140,6 +143,16 @@ def copy_file(
     finally:
         found = beside.end()
     return found, done
+
+
+def _copy_small(source: int, target: int, size: int, told: Callable[[int], None] | None) -> tuple[str, int]:
+    data = os.read(source, size + 1)
+    while len(data) < size + 1 and (more := os.read(source, PIECE)):
+        data += more
+    write_all(target, data)
+    if told:
+        told(len(data))
+    return hashlib.md5(data, usedforsecurity=False).hexdigest(), len(data)
 
 
 def _direct(descriptor: int, wanted: bool) -> None:
