@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +16,15 @@ from pydantic import ValidationError
 
 from nabla._version import __version__
 from nabla.client.find import Service, reachable
-from nabla.errors import NablaError, NotFound, Unauthenticated, Unavailable, from_answer
+from nabla.errors import (
+    BadInput,
+    Forbidden,
+    NablaError,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    from_answer,
+)
 from nabla.schema import Model
 
 TRIES = 3
@@ -41,6 +50,18 @@ def _parameters(query: Query) -> httpx.QueryParams:
         many = [value] if isinstance(value, str | int) else value
         found += [(key, str(one).lower() if isinstance(one, bool) else str(one)) for one in many]
     return httpx.QueryParams(found)
+
+
+def outside_error(response: httpx.Response) -> NablaError:
+    """Return the error for what a store says no with, without the signed address it was asked at."""
+    status = response.status_code
+    if status in {401, 403}:
+        return Forbidden(f"The store refused a signed address ({status}): it ran out, or its keys changed.")
+    if status in {400, 411, 412}:
+        return BadInput(f"The store refused a content ({status}): it changed on the way. Send it again.")
+    if status == 404:
+        return NotFound("The store has a content no more that a version names: its bucket was changed.")
+    return Unavailable(f"The store answered {status}: run it again, what was sent is not sent twice.")
 
 
 def keys_page(api: str) -> str:
@@ -78,6 +99,18 @@ class Transport:
             return httpx.HTTPTransport(uds=name, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         parts = urlsplit(self.service.api)
         return httpx.HTTPTransport() if parts.hostname in LOCAL else None
+
+    @cached_property
+    def outside(self) -> httpx.Client:
+        """Return what asks other servers, at addresses that the service signed: it never shows the key."""
+        return self._held.enter_context(
+            httpx.Client(
+                headers={"User-Agent": f"nabla/{__version__}", "Accept-Encoding": "identity"},
+                timeout=httpx.Timeout(60, connect=10),
+                follow_redirects=False,
+                mounts={f"all://{host}": httpx.HTTPTransport() for host in ("127.0.0.1", "localhost")},
+            )
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -126,17 +159,45 @@ class Transport:
 
     @contextmanager
     def stream(
-        self, path: str, *, query: Query | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        *,
+        query: Query | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Model | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """Give the pieces of a long answer; a connection that breaks raises `httpx.TransportError`."""
+        """Give the pieces of a long answer; a connection that breaks raises `httpx.TransportError`.
+
+        With a `body` it is asked for by POST.
+        """
         patience = httpx.Timeout(60, connect=10)
-        with self._http.stream(
-            "GET", path, params=_parameters(query or {}), headers=dict(headers or {}), timeout=patience
-        ) as response:
+        given: dict[str, Any] = {"params": _parameters(query or {}), "headers": dict(headers or {})}
+        if body is not None:
+            given["content"] = body.model_dump_json(exclude_unset=True)
+            given["headers"]["Content-Type"] = "application/json"
+        verb = "GET" if body is None else "POST"
+        with self._http.stream(verb, path, timeout=patience, **given) as response:
             if not response.is_success:
                 response.read()
                 raise self._refused(response)
             yield response.iter_bytes()
+
+    @contextmanager
+    def ranged(self, path: str, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Give the bytes of a content from `start` on, or from where the service began; as `stream` does.
+
+        A `path` that is a whole address was signed by the service: it is asked without the key.
+        """
+        whole = path.startswith(("http://", "https://"))
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with (self.outside if whole else self._http).stream("GET", path, headers=headers) as response:
+            if response.status_code == 416 and start:
+                yield start, iter(())
+                return
+            if not response.is_success:
+                response.read()
+                raise outside_error(response) if whole else self._refused(response)
+            yield (start if response.status_code == 206 else 0), response.iter_bytes()
 
     def read(self, kind: type[M], data: object) -> M:
         """Return an answer as `kind`; keys that this version does not know are left out."""
