@@ -126,7 +126,7 @@ class LocalStore(ObjectStore):
             if expected:
                 _check(*expected, found, length)
             if good is None or good():
-                new.keep(found)
+                new.keep(expected[0] if expected else found)
         return found, length
 
     def open(self, md5: str, start: int = 0, length: int | None = None) -> BinaryIO:
