@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -240,7 +240,7 @@ class BucketCopy:
                     f"{one.path!r} of {self.called} was changed or removed while it was copied: start again."
                 ) from None
             raise
-        with answer["Body"] as body, part.open("ab") as file:
+        with closing(answer["Body"]) as body, part.open("ab") as file:
             for piece in _pieces(body):
                 self._look()
                 file.write(piece)
