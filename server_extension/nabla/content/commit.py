@@ -203,6 +203,7 @@ class _Work:
 
     def __init__(self, plan: Plan, store: ObjectStore | None, known: Callable[[str], bool] | None) -> None:
         self.plan, self.store, self.known = plan, store, known
+        self._local = store if isinstance(store, LocalStore) else None
         self.stopped = threading.Event()
         self.bytes = 0
 
@@ -240,7 +241,10 @@ class _Work:
             descriptor = opener.open(change.file)
             try:
                 before = os.fstat(descriptor)
-                found = self._one(descriptor, before, change.path)
+                if before.st_size <= PIECE:
+                    found = self._small(descriptor, before, change.path)
+                else:
+                    found = self._large(descriptor, before)
             finally:
                 os.close(descriptor)
             if found:
@@ -250,32 +254,31 @@ class _Work:
             field="path",
         )
 
-    def _one(self, descriptor: int, before: os.stat_result, path: str) -> str | None:
+    def _small(self, descriptor: int, before: os.stat_result, path: str) -> str | None:
         """Return the MD5 of a file that was stored, or None when it changed meanwhile."""
+        data = _whole(descriptor, before.st_size, path)
+        if len(data) != before.st_size or not _same(os.fstat(descriptor), before):
+            return None
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        self.bytes += len(data)
+        if self._local:
+            self._local.add(md5, data)
+        elif self.store:
+            self.store.put(md5, io.BytesIO(data), len(data))
+        return md5
 
+    def _large(self, descriptor: int, before: os.stat_result) -> str | None:
         def same() -> bool:
-            return _stamp(os.fstat(descriptor)) == _stamp(before)
+            return _same(os.fstat(descriptor), before)
 
-        size = before.st_size
-        if size <= PIECE:
-            data = _whole(descriptor, size, path)
-            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-            if len(data) != size or not same():
-                return None
-            self.bytes += size
-            if isinstance(self.store, LocalStore):
-                self.store.add(md5, data)
-            elif self.store:
-                self.store.put(md5, io.BytesIO(data), size)
-            return md5
-        if isinstance(self.store, LocalStore):
-            md5, length = self.store.take(descriptor, told=self._told, good=same)
+        if self._local:
+            md5, length = self._local.take(descriptor, told=self._told, good=same)
         else:
             md5, length = digest_of(descriptor, self._told)
-        if length != size or not same():
+        if length != before.st_size or not same():
             return None
-        if self.store and not isinstance(self.store, LocalStore):
-            self.store.put_file(md5, Path(f"/proc/self/fd/{descriptor}"), size)
+        if self.store and not self._local:
+            self.store.put_file(md5, Path(f"/proc/self/fd/{descriptor}"), length)
         return md5
 
     def _told(self, count: int) -> None:
@@ -285,12 +288,20 @@ class _Work:
 
 
 def _whole(descriptor: int, size: int, path: str) -> bytes:
-    with disk_errors(path):
+    try:
         data = os.read(descriptor, size + 1)
         while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
             data += more
+    except OSError as error:
+        with disk_errors(path):
+            raise error from None
     return data
 
 
-def _stamp(info: os.stat_result) -> tuple[int, int, int, int, int]:
-    return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+def _same(now: os.stat_result, before: os.stat_result) -> bool:
+    """Tell whether an open file is as it was."""
+    return (
+        now.st_mtime_ns == before.st_mtime_ns
+        and now.st_ctime_ns == before.st_ctime_ns
+        and now.st_size == before.st_size
+    )

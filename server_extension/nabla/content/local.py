@@ -70,7 +70,9 @@ class LocalStore(ObjectStore):
             new = f"{path}.{self._mark}{next(self._count):x}{TEMPORARY}"
             descriptor = _open_new(new)
             try:
-                write_all(descriptor, data)
+                if os.write(descriptor, data) != len(data):
+                    os.lseek(descriptor, 0, os.SEEK_SET)
+                    write_all(descriptor, data)
                 os.rename(new, path)  # noqa: PTH104
             except BaseException:
                 os.unlink(new)  # noqa: PTH108

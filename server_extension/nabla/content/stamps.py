@@ -23,7 +23,6 @@ _UNSETTLED = -1
 _TABLES = """
     CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, dev INTEGER, ino INTEGER, size INTEGER,
         mtime INTEGER, ctime INTEGER, md5 BLOB NOT NULL, file TEXT, held INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS files_by_inode ON files (ino);
     CREATE TABLE IF NOT EXISTS version (id INTEGER PRIMARY KEY CHECK (id = 0), hash TEXT NOT NULL);
     CREATE TEMP TABLE changed (path TEXT, file TEXT, size INTEGER, md5 BLOB);
 """
@@ -112,6 +111,7 @@ class Plan:
         row = link.execute("SELECT hash FROM version").fetchone()
         self.hash: str = row[0] if row else ""
         self.gone: list[str] = []
+        self._by_inode = False
         self.changed = self.changed_bytes = self.unchanged = self.unchanged_bytes = 0
         link.execute("BEGIN")
         try:
@@ -244,9 +244,15 @@ class Plan:
 
     def _moved(self, found: Found) -> bytes | None:
         """Return the MD5 of a file that was known by another path: its folder was moved."""
+        if not self._by_inode:
+            # Only a folder that was moved needs it: each commit would have to keep it.
+            self._link.execute("CREATE TEMP TABLE inodes AS SELECT ino, path FROM files ORDER BY ino")
+            self._link.execute("CREATE INDEX temp.inodes_by_inode ON inodes (ino)")
+            self._by_inode = True
         row = self._link.execute(
-            "SELECT md5 FROM files WHERE ino = ? AND dev = ? AND size = ? AND mtime = ? AND ctime = ?",
-            (found.stat.st_ino, found.stat.st_dev, *_stamp(found.stat)[2:]),
+            "SELECT md5 FROM files WHERE path IN (SELECT path FROM inodes WHERE inodes.ino = ?) "
+            "AND ino = ? AND dev = ? AND size = ? AND mtime = ? AND ctime = ?",
+            (found.stat.st_ino, found.stat.st_ino, found.stat.st_dev, *_stamp(found.stat)[2:]),
         ).fetchone()
         if row is None:
             return None
