@@ -19,6 +19,8 @@ from nabla.policy import Owned
 PIECE = 1 << 20
 LARGEST = 1 << 44
 """Bytes of a body that is streamed at most."""
+DRAINED = 64 << 20
+"""Bytes of a body that is not taken, which are read all the same so that its sender reads why."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 Sink = Callable[[bytes], None]
 """Takes a piece of a body, on a thread."""
@@ -28,20 +30,29 @@ Sink = Callable[[bytes], None]
 class BodyHandler(NablaHandler):
     """A handler whose bodies never sit in memory: `begin` says where they go.
 
-    An error in the middle of a body would cut the connection before the sender has read it: what takes the
-    pieces keeps the first one to itself until the end.
+    An error in the middle of a body would cut the connection before the sender has read it: the first one is
+    kept until the end, unless that is far away.
     """
 
     largest = LARGEST
     _sink: Sink | None = None
     _small: bytearray | None = None
+    _refused: NablaError | None = None
     _taken = 0
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Let the caller in, and open what the body goes to."""
         self._held: list[bytes] = []
         self._size = 0
-        await super().prepare()
+        try:
+            await super().prepare()
+            await self._open()
+        except NablaError as error:
+            if self.rule.body is None:
+                raise
+            self._refused = error
+
+    async def _open(self) -> None:
         if isinstance(self.rule.body, type):
             self._small = bytearray()
         elif self.rule.body is not None:
@@ -56,6 +67,8 @@ class BodyHandler(NablaHandler):
     async def data_received(self, chunk: bytes) -> None:
         """Hand the body on in pieces of a MiB."""
         self._taken += len(chunk)
+        if self._refused is not None and self._taken > DRAINED:
+            raise self._refused
         if self._small is not None and self._taken <= BODY:
             self._small += chunk
         if self._sink is None or self._taken > self.largest:
@@ -66,7 +79,9 @@ class BodyHandler(NablaHandler):
             await self._hand_on()
 
     async def received(self) -> None:
-        """Wait until all of the body is where it goes; `TooLarge` when it was too large."""
+        """Wait until all of the body is where it goes; raises why it is not taken."""
+        if self._refused is not None:
+            raise self._refused
         if self._taken > self.largest:
             raise TooLarge(f"The body has more than {self.largest} bytes: send it in several.")
         await self._hand_on()
@@ -78,6 +93,8 @@ class BodyHandler(NablaHandler):
 
     async def body(self, cls: type[Any], most: int = BODY) -> Any:
         """Return a small body as `cls`."""
+        if self._refused is not None:
+            raise self._refused
         if self._taken > most:
             raise TooLarge(f"The body has {self._taken} bytes: {most} is the most.")
         self.request.body = bytes(self._small or b"")
