@@ -12,9 +12,21 @@ from nabla._version import __version__
 
 if TYPE_CHECKING:
     from nabla.client import Client
+    from nabla.data.dataset import LocalDataset
     from nabla.errors import NablaError
 
-__all__ = ["Client", "NablaError", "__version__"]
+__all__ = ["Client", "NablaError", "__version__", "dataset"]
+
+
+def dataset(ref: str, client: Client | None = None) -> LocalDataset:
+    """Return a dataset: `nabla.dataset("digits:latest") / "train.csv"` is a file of it, here.
+
+    `ref` is a name, an id or `TEAM/NAME`, maybe with `:VERSION` or `:TAG` behind it. Nothing is fetched until
+    the path is asked for; `commit(folder)` makes a new version.
+    """
+    from nabla.data.dataset import LocalDataset
+
+    return LocalDataset(ref, client)
 
 
 def __getattr__(name: str) -> Any:

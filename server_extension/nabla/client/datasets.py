@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nabla.client.dataset_commit import FolderCommit, Source
+from nabla.client.dataset_copies import Copies
 from nabla.client.dataset_files import DatasetFiles
 from nabla.client.dataset_refs import dataset_path, split, version_path
 from nabla.client.dataset_send import Content
@@ -163,6 +164,14 @@ class Datasets:
         for tag in tags:
             self.tag(version.id, tag)
         return version
+
+    def lay_out(self, version: str, *, report: Report | None = None) -> Path:
+        """Return a folder of this machine with the files of a version: a copy of your own, to be read only.
+
+        It stays while this process lives; what somebody changed in it is mended at its next use.
+        """
+        found = self.versions.get(version)
+        return Copies(self._transport, self.versions).lay_out(found, report)
 
     def remote(self, version: str) -> DvcRemote:
         """Return where DVC finds the contents of a version: a folder here, a bucket, or the service."""
