@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from .data import commit
 from .test_datasets import problem
 
 Person = Callable[[str], httpx.Client]
+COUNT = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def ada(person: Person) -> httpx.Client:
 @pytest.fixture
 def name(request: pytest.FixtureRequest, ada: httpx.Client) -> str:
     """A dataset of the test's own."""
-    name = request.node.name[:90].replace("[", "-").replace("]", "")
+    name = f"{request.node.originalname[:80]}-{next(COUNT)}"
     ada.post("datasets", json={"name": name}).raise_for_status()
     return name
 
