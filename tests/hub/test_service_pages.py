@@ -11,7 +11,7 @@ import pytest
 from house import Browser, House, call, hidden
 
 BASE = "/services/nabla/"
-PAGES = ("keys", "secrets", "teams", "audit")
+PAGES = ("keys", "secrets", "storage", "teams", "audit")
 SERVICE = "access:services!service=nabla"
 
 
@@ -104,6 +104,55 @@ def test_a_key_is_shown_once_works_and_is_revoked(house: House, ada: Browser) ->
     do(ada, "keys", "revoke", key=id[1])
     assert call(house, key, "GET", "me").status_code == 401
     assert id[1] not in ada.get(BASE + "keys").text
+
+
+def test_a_bucket_is_named_tried_changed_and_forgotten_and_its_keys_are_on_no_page(
+    house: House, admin: Browser, ada: Browser
+) -> None:
+    keys = {"access_key": "AKIAOPENSESAMEXYZW", "secret_access_key": "correct/horse+battery"}
+    about = {"name": "arch<b>ive", "bucket": "data/x", "endpoint": "http://127.0.0.1:1", "region": ""}
+    sent = {**about, **keys, "signature_version": "s3v4"}
+    made = do(ada, "storage", "make", team=own_team(ada), **sent)
+    assert made.status_code == 200
+    assert "arch&lt;b&gt;ive was saved: " in made.text
+    assert "allowed_addresses" in made.text
+    id = bucket_id(made)
+    assert do(ada, "storage", "make", team="cluster", **sent).status_code == 403
+    assert f"edit={id}" not in admin.get(BASE + "storage").text
+    edit = ada.get(f"{BASE}storage?edit={id}").text
+    assert "…XYZW stays when this is empty" in edit
+    version = re.search(r'name="version" value="(\d+)"', edit)
+    assert version
+    fields = {**about, "region": "eu-west-1", "signature_version": "s3v4", "provider": id}
+    empty = {"version": version[1], "access_key": "", "secret_access_key": ""}
+    assert "eu-west-1" in do(ada, "storage", "change", **empty, **fields).text
+    assert do(ada, "storage", "change", **empty, **fields).status_code == 409
+    for page in ("storage", f"storage?edit={id}", "audit", "teams"):
+        text = ada.get(BASE + page).text
+        assert keys["access_key"] not in text
+        assert keys["secret_access_key"] not in text
+    assert keys["secret_access_key"] not in house.log
+    do(ada, "storage", "delete", provider=id)
+    assert id not in ada.get(BASE + "storage").text
+    id = bucket_id(do(admin, "storage", "make", team="cluster", **sent))
+    seen = ada.get(BASE + "storage").text
+    assert f'data-provider="{id}"' in seen
+    assert f"edit={id}" not in seen
+    do(admin, "storage", "delete", provider=id)
+
+
+def own_team(browser: Browser) -> str:
+    """Return the first team that somebody may name a bucket for: their own."""
+    options = re.search(r'<option value="(t[0-9a-z]{13})"', browser.get(BASE + "storage").text)
+    assert options
+    return options[1]
+
+
+def bucket_id(answer: httpx.Response) -> str:
+    """Return the id of the bucket that a page shows."""
+    found = re.search(r'data-provider="(spl[0-9a-z]{13})">\s*<td>arch', answer.text)
+    assert found, answer.text
+    return found[1]
 
 
 def test_a_key_that_cannot_be_made_says_why(ada: Browser) -> None:

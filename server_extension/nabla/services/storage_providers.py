@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +197,16 @@ class StorageProviders:
         except NablaError as error:
             return Tried(works=False, message=error.message)
 
+    async def lying(self, providers: Iterable[StorageProvider]) -> dict[str, int]:
+        """Return how many datasets lie with each of `providers`, which the caller may see, by their ids."""
+        wanted = {one.id for one in providers if one.id != MANAGED}
+
+        def count(store: Transaction) -> dict[str, int]:
+            found = Counter(one.storage_provider for one in store.every(Dataset, teams=None))
+            return {id: found[id] for id in wanted}
+
+        return await self._store.read(count) if wanted else {}
+
     @staticmethod
     def hold(store: Transaction, id: str) -> None:
         """Raise `Conflict` when a provider is gone: to be asked where a dataset is stored that lies there."""
@@ -281,7 +293,9 @@ class StorageProviders:
 
         for team, hashes in (await self._store.read(read)).items():
             known = keys or await provider_keys.read(self._vault, new)
-            place = S3Store(provider_keys.settings(new, known, team), self.stores.outgoing)
+            place = S3Store(
+                replace(provider_keys.settings(new, known, team), tries=TESTED), self.stores.outgoing
+            )
             lacking = await asyncio.to_thread(place.missing, dict.fromkeys(hashes, -1))
             place.close()
             if lacking:
