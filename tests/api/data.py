@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from .conftest import until
+from nabla.content.local import LocalStore
+from nabla.embedded import Embedded
+from nabla.schema import Dataset
+
+from .conftest import DEADLINE, until
 
 
 def commit(api: httpx.Client, name: str, files: Mapping[str, bytes], **new: Any) -> dict[str, Any]:
@@ -42,3 +49,32 @@ def versions(api: httpx.Client, name: str) -> list[dict[str, Any]]:
     """Return the versions of a dataset, newest first; none when there is no dataset."""
     found = api.get(f"datasets/{name}/versions")
     return [] if found.status_code == 404 else list(found.raise_for_status().json()["items"])
+
+
+class Gated(LocalStore):
+    """A store from which nothing comes until a gate is opened."""
+
+    def __init__(self, root: Path, gate: threading.Event) -> None:
+        super().__init__(root)
+        self.gate = gate
+
+    def fetch(self, md5: str, target: Path, size: int = -1) -> None:
+        assert self.gate.wait(DEADLINE)
+        super().fetch(md5, target, size)
+
+
+@contextmanager
+def gated(brain: Embedded) -> Iterator[Callable[[], None]]:
+    """Let every lay-out of a brain wait; yields what lets them go on."""
+    gate = threading.Event()
+    stores = brain.nabla.dataset_stores
+
+    async def of(dataset: Dataset) -> LocalStore:
+        return Gated(stores.root / dataset.team, gate)
+
+    stores.of = of  # type: ignore[method-assign]
+    try:
+        yield gate.set
+    finally:
+        gate.set()
+        del stores.of

@@ -14,7 +14,7 @@ from nabla.embedded import Embedded
 from nabla.ids import folder_name
 
 from .conftest import until
-from .data import commit
+from .data import commit, gated
 
 FILES = {"a.txt": b"one", "sub/b.txt": b"two"}
 
@@ -217,7 +217,7 @@ class TestWhoLosesIt:
         mia, olga = person("mia"), person("olga")
         body = os.urandom(100)
         version = commit(olga, "late", {"a": body}, team=team)
-        with stuck(brain.home, body) as go:
+        with gated(brain) as go:
             assert mia.put(place(version), json={}).json()["state"] == "Laying out"
             olga.delete(f"teams/{team}/members/mia", params={"confirm": True}).raise_for_status()
             go()
@@ -254,36 +254,6 @@ class TestWhoLosesIt:
         assert shown(brain, "leaver") == {}
 
 
-class stuck:
-    """Lets whoever reads a stored content wait, until `go` is called."""
-
-    def __init__(self, home: Path, body: bytes) -> None:
-        (self.stored,) = [path for path in home.glob("datasets/*/files/md5/*/*") if path.read_bytes() == body]
-        self.aside = self.stored.with_name("aside")
-        self.body = body
-
-    def __enter__(self) -> Callable[[], None]:
-        self.stored.rename(self.aside)
-        os.mkfifo(self.stored)
-        return self.go
-
-    def go(self) -> None:
-        writer = until(self._writer, "somebody who reads")
-        self.aside.rename(self.stored)
-        os.write(writer, self.body)
-        os.close(writer)
-
-    def _writer(self) -> int | None:
-        try:
-            return os.open(self.stored, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return None
-
-    def __exit__(self, *_: object) -> None:
-        if self.aside.exists():
-            self.aside.rename(self.stored)
-
-
 class TestWhileItIsLaidOut:
     """A mount that takes its time."""
 
@@ -293,7 +263,7 @@ class TestWhileItIsLaidOut:
         client = person("wanda")
         body = os.urandom(100)
         version = commit(client, "slow", {"a": body})
-        with stuck(brain.home, body) as go:
+        with gated(brain) as go:
             found = client.put(place(version), json={}).json()
             assert (found["state"], found["path"], found["total"]) == ("Laying out", "", 100)
             assert [one["state"] for one in client.get("mounts").json()["items"]] == ["Laying out"]
@@ -305,7 +275,7 @@ class TestWhileItIsLaidOut:
         client = person("will")
         body = os.urandom(100)
         version = commit(client, "stopped", {"a": body})
-        with stuck(brain.home, body) as go:
+        with gated(brain) as go:
             client.put(place(version), json={}).raise_for_status()
             assert client.delete(place(version)).status_code == 204
             assert client.get(place(version)).status_code == 404

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from nabla.backends import sandbox
 from nabla.embedded import Embedded
 
 from .conftest import final, notebook, start, until, upload
-from .data import commit, files_of, versions
+from .data import commit, files_of, gated, versions
 
 walled = pytest.mark.skipif(not sandbox.find().program, reason="this machine has no bubblewrap that works")
 READ = "import os\nfor name in sorted(os.listdir('{0}')): print(name, open(f'{0}/{{name}}').read())"
@@ -136,28 +135,9 @@ class TestWhileItIsLaidOut:
     @pytest.fixture
     def slow(self, api: httpx.Client, brain: Embedded) -> Iterator[Callable[[], None]]:
         """Let the lay-out of the dataset `slow` wait until the test lets it go on."""
-        body = os.urandom(1000)
-        commit(api, "slow", {"a.txt": b"quick", "b.txt": body})
-        (stored,) = [
-            path for path in brain.home.glob("datasets/*/files/md5/*/*") if path.read_bytes() == body
-        ]
-        aside = stored.with_name("aside")
-        stored.rename(aside)
-        os.mkfifo(stored)
-        gone = False
-
-        def go() -> None:
-            nonlocal gone
-            if not gone:
-                gone = True
-                reader = until(lambda: _open_fifo(stored), "somebody who reads")
-                aside.rename(stored)
-                os.write(reader, body)
-                os.close(reader)
-
-        yield go
-        if aside.exists():
-            aside.rename(stored)
+        commit(api, "slow", {"a.txt": os.urandom(1000)})
+        with gated(brain) as go:
+            yield go
 
     def test_it_says_so_and_others_start(self, api: httpx.Client, slow: Callable[[], None]) -> None:
         run = start(api, "1", inputs={"data": "slow"})
@@ -182,13 +162,6 @@ class TestWhileItIsLaidOut:
         assert final(api, run)["state"] == "Canceled"
         slow()
         until(lambda: not list(brain.home.glob("cache/*/trees/.new*")), "the end of the lay-out")
-
-
-def _open_fifo(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        return None
 
 
 @walled
