@@ -149,12 +149,10 @@ def _told(url: str, answer: Answer, what: str) -> Tried:
 
 def _signed(url: str, user: str, value: str, region: str) -> dict[str, str]:
     """Return the headers of a HEAD request, signed as S3 wants it (version 4)."""
-    try:
-        from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]
-        from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
-        from botocore.credentials import Credentials as Known  # type: ignore[import-untyped]
-    except ModuleNotFoundError:
-        raise Unreachable('A storage can be tried only with botocore: pip install "nabla-hub[s3]".') from None
+    from botocore.auth import S3SigV4Auth  # type: ignore[import-untyped]
+    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+    from botocore.credentials import Credentials as Known  # type: ignore[import-untyped]
+
     request = AWSRequest("HEAD", url)
     S3SigV4Auth(Known(user, value), "s3", region).add_auth(request)
     return {str(key): str(text) for key, text in request.headers.items()}

@@ -174,10 +174,9 @@ def _add_md5(request: Any, **_: Any) -> None:
     request.headers["Content-MD5"] = base64.b64encode(digest).decode()
 
 
-def _pinned_session(outgoing: Outgoing) -> Any:
-    """Return what sends botocore's requests: over connections to addresses that were judged."""
-    from botocore import awsrequest, httpsession
-    from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
+def _pinned_pools(outgoing: Outgoing) -> dict[str, type]:
+    """Return what opens connections: to addresses that were judged, with the name only for TLS."""
+    from botocore import awsrequest
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
     from urllib3.util.connection import create_connection
 
@@ -205,6 +204,14 @@ def _pinned_session(outgoing: Outgoing) -> Any:
     class HttpsPool(awsrequest.AWSHTTPSConnectionPool):  # type: ignore[misc]
         ConnectionCls = Https
 
+    return {"http": HttpPool, "https": HttpsPool}
+
+
+def _pinned_session(outgoing: Outgoing) -> Any:
+    """Return what sends botocore's requests, and reads no answer without an end."""
+    from botocore import httpsession
+    from botocore.exceptions import HTTPClientError  # type: ignore[import-untyped]
+
     class Session(httpsession.URLLib3Session):  # type: ignore[misc]
         def send(self, request: Any) -> Any:
             whole, request.stream_output = not request.stream_output, True
@@ -226,7 +233,7 @@ def _pinned_session(outgoing: Outgoing) -> Any:
         timeout=(CONNECT_SECONDS, READ_SECONDS),
         max_pool_connections=CONNECTIONS,
     )
-    session._manager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
+    session._manager.pool_classes_by_scheme = _pinned_pools(outgoing)
     return session
 
 
