@@ -60,9 +60,10 @@ def test_a_commit_that_is_killed_at_any_step_leaves_nothing_half_and_can_be_repe
 
 
 def test_an_index_on_a_full_disk_is_as_it_was_and_goes_on_when_there_is_space() -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     mount = 'mount -t tmpfs -o size=8m none /mnt && exec "$0" -c "$1"'
     ran = subprocess.run(
         [*namespace(), "sh", "-c", mount, sys.executable, textwrap.dedent(FULL)],
-        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]
