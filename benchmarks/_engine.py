@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from nabla.content.cache import Cache, Version
 from nabla.content.commit import store_changes, store_listing
@@ -95,12 +96,25 @@ class Dvc:
             (self.folder / name).rename(self.folder.with_name(f"old-{Path(name).name}"))
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long something takes, on a disk that has nothing left to write from before."""
+class Spent(NamedTuple):
+    """Seconds by the clock, and of the processor, in this process and those it waited for."""
+
+    wall: float
+    processor: float
+
+
+def spent(work: Callable[[], object]) -> Spent:
+    """Return what something takes, on a disk that has nothing left to write from before."""
     os.sync()
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), os.times()
     work()
-    return time.perf_counter() - begun
+    now = os.times()
+    return Spent(time.perf_counter() - begun, sum(now[:4]) - sum(used[:4]))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long something takes by the clock."""
+    return spent(work).wall
 
 
 def shell(*words: str | Path) -> Callable[[], object]:
