@@ -12,11 +12,11 @@ from typing import BinaryIO, NamedTuple
 
 from nabla.client.crew import Crew
 from nabla.client.dataset_refs import version_path
-from nabla.client.patience import persist
+from nabla.client.patience import PAUSES, persist
 from nabla.client.tally import Tally
 from nabla.client.transport import Transport, outside_error
 from nabla.content.entry import Cancelled, Entry
-from nabla.errors import Conflict, Forbidden, Unavailable
+from nabla.errors import Conflict, Forbidden, TooOften, Unavailable
 from nabla.schema import Entered, FileEntry, Received, UploadPlan, Wanted
 
 THREADS = 4
@@ -147,6 +147,7 @@ class Sender:
         path = f"{self._path}/objects/{md5}"
         received = self._received(crew, path, size)
         self.tally.add(0, received.received)
+        failures = 0
         with one.open() as file:
             while not received.complete:
                 offset = received.received
@@ -154,24 +155,29 @@ class Sender:
                 piece = file.read(PIECE)
                 if not piece and size:
                     raise _changed(one)
-                received = self._piece(crew, path, piece, offset, size)
+                try:
+                    received = self._piece(path, piece, offset, size)
+                    failures = 0
+                except (Conflict, Unavailable, TooOften):
+                    # The answer, or a part of the piece, was lost: go on after what is there.
+                    if failures == len(PAUSES):
+                        raise
+                    if crew.stop.wait(PAUSES[failures]):
+                        raise Cancelled from None
+                    failures += 1
+                    received = self._received(crew, path, size)
+                    failures = 0 if received.received > offset else failures
                 self.tally.add(0, received.received - offset, sent=len(piece))
 
-    def _piece(self, crew: Crew, path: str, piece: bytes, offset: int, size: int) -> Received:
-        def put() -> Received:
-            try:
-                answer = self._transport.ask(
-                    "PUT",
-                    path,
-                    query={"offset": offset, "size": size},
-                    content=piece,
-                    headers={"Content-Type": "application/octet-stream"},
-                )
-            except Conflict:  # an answer was lost: the piece, or another client's, is there
-                return self._received(crew, path, size)
-            return self._transport.read(Received, answer)
-
-        return persist(put, crew.stop)
+    def _piece(self, path: str, piece: bytes, offset: int, size: int) -> Received:
+        answer = self._transport.ask(
+            "PUT",
+            path,
+            query={"offset": offset, "size": size},
+            content=piece,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        return self._transport.read(Received, answer)
 
     def _received(self, crew: Crew, path: str, size: int) -> Received:
         query = {"size": size}
