@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from .conftest import events, final, notebook, until
+from .data import commit
 
 TOKEN = "a-token-of-the-test"
 
@@ -124,3 +125,78 @@ def test_a_key_works_without_jupyters_own_token_and_nothing_else_does(
     assert httpx.get(f"{api}me", params={"token": made["key"]}).status_code in {400, 401, 403}
     person.delete(f"keys/{made['api_key']['id']}").raise_for_status()
     assert httpx.get(f"{api}me", headers={"X-Api-Key": made["key"]}).status_code == 401
+
+
+class TestADatasetBesideANotebook:
+    """`datasets/NAME` in a notebook's folder, where servers have no walls."""
+
+    def show(self, url: str, person: httpx.Client, **asked: Any) -> httpx.Response:
+        return person.post(f"{url}datasets/mount", content=json.dumps(asked))
+
+    def test_it_leads_to_a_copy_of_ones_own(self, lab: tuple[str, Path], person: httpx.Client) -> None:
+        url, files = lab
+        version = commit(person, "digits", {"a.txt": b"one", "sub/b.txt": b"two"})
+
+        def ready() -> dict[str, Any] | None:
+            answer = self.show(url, person, ref="digits", folder="deep")
+            assert answer.status_code in {200, 202}, answer.text
+            return answer.json() if answer.status_code == 200 else None
+
+        found = until(ready, "the copy")
+        assert (found["state"], found["path"], found["version"]) == (
+            "Ready",
+            "deep/datasets/digits",
+            version["id"],
+        )
+        link = files / "deep" / "datasets" / "digits"
+        assert (link / "sub" / "b.txt").read_text() == "two"
+        stored = {path.stat().st_ino for path in (files.parent / "home" / "datasets").rglob("*")}
+        assert (link / "a.txt").stat().st_ino not in stored
+
+    def test_a_newer_version_takes_its_place(self, lab: tuple[str, Path], person: httpx.Client) -> None:
+        url, files = lab
+        for body in (b"old", b"new"):
+            commit(person, "moving", {"a.txt": body})
+            until(
+                lambda: self.show(url, person, ref="moving", name="m", folder="").status_code == 200,
+                "the copy",
+            )
+        assert (files / "datasets" / "m" / "a.txt").read_text() == "new"
+
+    def test_the_link_is_not_packed_with_the_notebook(
+        self, lab: tuple[str, Path], person: httpx.Client
+    ) -> None:
+        url, _ = lab
+        packed = _pack(url, person, "deep/train.ipynb")
+        listed = person.get(f"snapshots/{packed['snapshot']['id']}/files").json()["files"]
+        assert [one["path"] for one in listed] == ["train.ipynb"]
+
+    @pytest.mark.parametrize(
+        ("asked", "status", "sentence"),
+        [
+            ({"ref": "digits", "folder": ".."}, 400, "leads out"),
+            ({"ref": "digits", "folder": "nowhere"}, 404, "There is no folder 'nowhere'"),
+            ({"ref": "digits", "name": "../x"}, 400, "no name of a folder"),
+            ({"ref": "digits", "name": ".."}, 400, "no name of a folder"),
+            ({"ref": "digist"}, 404, "Did you mean"),
+            ({}, 400, "Send"),
+        ],
+    )
+    def test_what_cannot_be_is_said(
+        self, lab: tuple[str, Path], person: httpx.Client, asked: dict[str, str], status: int, sentence: str
+    ) -> None:
+        answer = self.show(lab[0], person, **asked)
+        assert (answer.status_code, sentence in answer.json()["message"]) == (status, True), answer.text
+
+    def test_what_is_there_is_never_replaced(self, lab: tuple[str, Path], person: httpx.Client) -> None:
+        url, files = lab
+        own = files / "own" / "datasets" / "digits"
+        own.mkdir(parents=True)
+        answer = self.show(url, person, ref="digits", folder="own")
+        assert answer.status_code == 409
+        assert "'datasets/digits' already" in answer.json()["message"]
+        (files / "elsewhere").mkdir()
+        (files / "tricked").mkdir()
+        (files / "tricked" / "datasets").symlink_to(files.parent / "home")
+        assert self.show(url, person, ref="digits", folder="tricked").status_code == 409
+        assert not (files.parent / "home" / "digits").exists()

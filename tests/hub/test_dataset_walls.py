@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nbformat
 import pytest
 from house import House, call, until
@@ -159,6 +160,26 @@ class TestAServer:
             lambda: eve.execute(kernel, "print(os.path.exists('a.txt'))") == "False\n",
             "the files to go from under who stands there",
         )
+
+    def test_a_notebook_finds_it_beside_itself(
+        self, house: House, ben: Person, version: str, kernel: str
+    ) -> None:
+        (ben.folder / "work").mkdir(exist_ok=True)
+        asked = {"ref": version, "name": "beside", "folder": "work"}
+        shown: dict[str, Any] = {}
+
+        def ready() -> bool:
+            answer = httpx.post(
+                f"{ben.url}/nabla/datasets/mount", headers=ben.headers, json=asked, timeout=60
+            )
+            assert answer.status_code in {200, 202}, answer.text
+            shown.update(answer.json())
+            return answer.status_code == 200
+
+        until(ready, "the link")
+        assert shown["path"] == "work/datasets/beside"
+        assert (ben.folder / "work/datasets/beside").readlink() == Path("/datasets/beside")
+        assert ben.execute(kernel, "print(open('work/datasets/beside/a.txt').read())") == "one\n"
 
     def test_unmounted_it_is_gone(self, house: House, ben: Person, version: str, kernel: str) -> None:
         mounted(house, ben.token, version)

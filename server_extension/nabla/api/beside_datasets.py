@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import threading
 import uuid
 from pathlib import Path
@@ -72,7 +71,7 @@ class MountHereHandler(BesideHandler):
         """Return a copy of a version in this person's cache, or how far it is after a while."""
         copies: dict[str, Copy] = self.settings.setdefault("nabla_copies", {})
         copy = copies.get(version.id)
-        if copy is None or (copy.over.is_set() and copy.failure):
+        if copy is None or copy.over.is_set():  # one that is there is looked at again, and mended
             copy = copies[version.id] = Copy(version)
             threading.Thread(target=copy.make, args=(self.client,), name="nabla-copy", daemon=True).start()
         copy.over.wait(self.patience)
@@ -86,12 +85,11 @@ class MountHereHandler(BesideHandler):
 
 
 class Copy:
-    """A version that is copied to `~/.cache/nabla/datasets/ID/VERSION`, by one thread."""
+    """A version that is laid out for one person alone, by a thread, where `nabla.dataset` finds it too."""
 
     def __init__(self, version: DatasetVersion) -> None:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         self.version = version
-        self.target = Path(base) / "nabla" / "datasets" / version.parent / version.name
+        self.target = Path()
         self.done = 0
         self.failure: NablaError | None = None
         self.over = threading.Event()
@@ -100,11 +98,11 @@ class Copy:
         """Fetch what is not there yet; what goes wrong is kept as the failure."""
         try:
             with client() as service:
-                service.datasets.files.get(self.version.id, self.target, report=self._note)
+                self.target = service.datasets.lay_out(self.version.id, report=self._note)
         except NablaError as error:
             self.failure = error
         except OSError as error:
-            self.failure = disk_error(error, f"The copy {self.target}")
+            self.failure = disk_error(error, f"The copy of {self.version.id}")
         finally:
             self.over.set()
 
