@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from nabla.backends import sandbox
 from nabla.content.cache import Cache, Version
 from nabla.content.entry import Cancelled, Entry, Progress, Total
 from nabla.content.local import LocalStore
-from nabla.errors import BadInput, NoSpace, NotFound
+from nabla.content.objects import key_of
+from nabla.content.s3 import S3Store
+from nabla.errors import BadInput, NablaError, NoSpace, NotFound
+from s3_server import LOOPBACK, S3
 
 DEADLINE = 60.0
 
@@ -320,6 +324,50 @@ def damage(store: LocalStore, body: bytes, other: bytes) -> None:
     path = store.path(hashlib.md5(body).hexdigest())
     path.chmod(0o644)
     path.write_bytes(other)
+
+
+class TestABucket:
+    """Contents that are somewhere else."""
+
+    @pytest.fixture
+    def bucket(self, s3: S3) -> Iterator[tuple[S3, str, S3Store]]:
+        name = s3.bucket(f"bucket-{os.urandom(8).hex()}")
+        store = S3Store(s3.settings(name, "team"), LOOPBACK)
+        yield s3, name, store
+        store.close()
+
+    def of(self, store: S3Store, files: Mapping[str, bytes]) -> Version:
+        entries = []
+        for path, body in sorted(files.items()):
+            md5 = hashlib.md5(body).hexdigest()
+            store.put(md5, io.BytesIO(body), len(body))
+            entries.append(Entry(path, md5, len(body)))
+        total = Total(len(entries), sum(entry.size for entry in entries))
+        return Version("t1", "0" * 32 + ".dir", lambda: iter(entries), store, total, "digits:fo5rp4m")
+
+    def test_is_laid_out_in_the_same_way(self, cache: Cache, bucket: tuple[S3, str, S3Store]) -> None:
+        files = {**FILES, "large.bin": os.urandom(9 << 20), "empty": b""}
+        assert contents(cache.lay_out(self.of(bucket[2], files), "run")) == files
+        assert garbage(cache.root) == []
+
+    def test_a_damaged_object_is_told_by_file_and_version(
+        self, cache: Cache, bucket: tuple[S3, str, S3Store]
+    ) -> None:
+        service, name, store = bucket
+        wanted = self.of(store, FILES)
+        service.write(name, f"team/{key_of(hashlib.md5(b'two').hexdigest())}", b"twa")
+        with pytest.raises(BadInput, match=r"The file 'sub/b\.txt' of digits:fo5rp4m is damaged"):
+            cache.lay_out(wanted, "run")
+        assert garbage(cache.root) == []
+
+    def test_that_vanished_is_one_sentence(self, cache: Cache, bucket: tuple[S3, str, S3Store]) -> None:
+        service, name, store = bucket
+        wanted = self.of(store, FILES)
+        service.drop(name)
+        with pytest.raises(NablaError, match=r"digits:fo5rp4m") as said:
+            cache.lay_out(wanted, "run")
+        assert name in said.value.message
+        assert not cache.tree("t1", wanted.hash).exists()
 
 
 class TestItsSize:
