@@ -1,0 +1,145 @@
+"""A dataset whose contents lie in a bucket: sent and fetched by signed addresses, whole whatever breaks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nabla.client import Client
+from nabla.embedded import Embedded
+from nabla.errors import BadInput, NablaError
+from s3_server import ACCESS_KEY, S3, SECRET_KEY, md5
+
+from .conftest import until
+
+BIG = os.urandom(20 << 20)
+
+
+@pytest.fixture(scope="module")
+def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    embedded = Embedded(tmp_path_factory.mktemp("home"), "the tests")
+    embedded.nabla.allowed_addresses = ["127.0.0.0/8"]
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture(scope="module")
+def client(brain: Embedded, s3_running: S3) -> Iterator[Client]:
+    with Client(home=brain.home) as client:
+        client.storage_providers.create(
+            "archive", bucket="data/archive", endpoint=s3_running.url,
+            access_key=ACCESS_KEY, secret_access_key=SECRET_KEY,
+        )  # fmt: skip
+        yield client
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder with a large file and some small ones, two of them equal."""
+    folder = tmp_path / "source"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "big").write_bytes(BIG)
+    for number in range(20):
+        (folder / "sub" / f"{number}.txt").write_text(f"line {number // 2}\n" * 100)
+    return folder
+
+
+def told(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def below(s3: S3) -> set[str]:
+    """Return the MD5s of what lies in the bucket for the datasets."""
+    names = [name.partition("/files/md5/")[2] for name in s3.names("data") if name.startswith("archive/")]
+    return {name.replace("/", "") for name in names}
+
+
+def test_a_folder_goes_into_the_bucket_and_comes_back(
+    client: Client, s3: S3, source: Path, tmp_path: Path
+) -> None:
+    client.datasets.create("digits", storage_provider="archive")
+    version = client.datasets.commit("digits", source, message="first")
+    assert version.state == "Committed"
+    wanted = {md5(body) for body in told(source).values()}
+    assert below(s3) == wanted | {version.hash}
+    assert s3.asked("PUT", "X-Amz-Signature") >= len(wanted)
+    client.datasets.files.get("digits:latest", tmp_path / "out")
+    assert told(tmp_path / "out") == told(source)
+    s3.calm()
+    (source / "new").write_bytes(b"only this")
+    client.datasets.commit("digits", source)
+    assert s3.asked("PUT", md5(b"only this")[2:]) == 1
+    assert s3.asked("PUT", md5(BIG)[2:]) == 0
+
+
+def test_a_commit_that_meets_throttling_and_broken_connections_is_whole(
+    client: Client, s3: S3, source: Path, tmp_path: Path
+) -> None:
+    client.datasets.create("shaken", storage_provider="archive")
+    (source / "more").write_bytes(os.urandom(1 << 20))
+    s3.throttle, s3.cut_upload, s3.fail = 2, 2, 1
+    version = client.datasets.commit("shaken", source)
+    assert version.state == "Committed"
+    s3.cut_download, s3.throttle = 2, 1
+    client.datasets.files.get("shaken", tmp_path / "out")
+    assert told(tmp_path / "out") == told(source)
+
+
+def test_what_was_damaged_in_the_bucket_is_named(
+    client: Client, s3: S3, source: Path, tmp_path: Path
+) -> None:
+    client.datasets.create("damaged", storage_provider="archive")
+    (source / "mine.txt").write_bytes(b"what was committed")
+    client.datasets.commit("damaged", source)
+    name = md5(b"what was committed")
+    (key,) = [key for key in s3.names("data") if key.endswith(name[2:])]
+    s3.write("data", key, b"what was tampered!")
+    with pytest.raises(BadInput, match=r"mine.txt|damaged"):
+        client.datasets.files.get("damaged", tmp_path / "out")
+    assert not (tmp_path / "out" / "mine.txt").exists()
+    assert [one.path for one in client.datasets.versions.verify("damaged:latest")] == ["mine.txt"]
+
+
+def test_a_store_that_goes_away_is_a_sentence_and_nothing_is_committed(
+    client: Client, s3: S3, source: Path
+) -> None:
+    s3.bucket("passing")
+    client.storage_providers.create(
+        "passing", bucket="passing", endpoint=s3.url, access_key=ACCESS_KEY, secret_access_key=SECRET_KEY
+    )
+    client.datasets.create("gone", storage_provider="passing")
+    begun = client.datasets.versions.begin("gone")
+    s3.drop("passing")
+    with pytest.raises(NablaError, match="has no bucket 'passing'"):
+        client.datasets.files.put(begun.id, "a.txt", b"a")
+    assert client.datasets.versions.get(begun.id).state == "Uncommitted"
+    assert client.datasets.get("gone").latest == ""
+    client.datasets.delete("gone")
+    until(lambda: "gone" not in [one.name for one in client.datasets.list()], "the end of the dataset")
+    client.storage_providers.delete("passing")
+
+
+def test_garbage_in_the_bucket_goes_and_what_versions_name_stays(
+    client: Client, brain: Embedded, s3: S3, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.datasets.create("kept", storage_provider="archive")
+    kept = client.datasets.commit("kept", source)
+    client.datasets.create("goes", storage_provider="archive")
+    (source / "lonely").write_bytes(b"nobody else has this")
+    client.datasets.commit("goes", source)
+    lonely = md5(b"nobody else has this")
+    assert lonely in below(s3)
+    client.datasets.delete("goes")
+    until(lambda: "goes" not in [one.name for one in client.datasets.list()], "the end of the dataset")
+    monkeypatch.setattr(brain.nabla.dataset_garbage, "_grace", 0.0)
+    before = client.datasets.collect()
+    assert before.dry_run
+    assert lonely in below(s3)
+    done = client.datasets.collect(confirm=True)
+    assert done.objects == before.objects
+    assert lonely not in below(s3)
+    assert {kept.hash, md5(BIG)} <= below(s3)
