@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from _engine import Dvc, Engine, make_files, make_large, remove, rest, seconds, shell, spent
+from _served import served
 from _table import Line, Table
 
-PARTS = ("small", "again", "large", "many")
+PARTS = ("small", "again", "large", "many", "served")
 TURNS = 3
 MEMORY_MB = 600
 LIST_MS = 200
@@ -135,6 +136,42 @@ def many(table: Table, folder: Path, options: argparse.Namespace) -> None:
     )
 
 
+def through_the_service(table: Table, folder: Path, options: argparse.Namespace) -> None:
+    """Commit through the client to a service in another process: asked, stored, entered, committed, told."""
+    what = f"{options.files:,} files of {options.kilobytes} KB"
+    copies, commits, lay_outs = [], [], []
+    with served(folder) as client:
+        for turn in range(TURNS):
+            source = make_files(folder / f"source{turn}", options.files, options.kilobytes << 10)
+            copies.append(seconds(shell("cp", "-r", source, folder / f"copy{turn}")))
+            commits.append(seconds(partial(client.datasets.commit, f"small{turn}", source)))
+            lay_outs.append(seconds(partial(client.datasets.lay_out, f"small{turn}")))
+        copy, ours, lay_out = (statistics.median(times) for times in (copies, commits, lay_outs))
+        table.add(
+            Line(f"through the service: commit {what}", ours, "s", copy, "cp -r"),
+            Line("through the service: lay those out", lay_out, "s", copy, "cp -r"),
+        )
+        source = make_files(folder / "many", options.many, 16)
+        first = seconds(partial(client.datasets.commit, "many", source))
+        (source / "00000" / "0000007.bin").write_bytes(b"changed")
+        rest()
+        again = seconds(partial(client.datasets.commit, "many", source))
+        table.add(
+            Line(f"through the service: commit {options.many:,} files of 16 bytes", first, "s"),
+            Line("through the service: those again, one changed", again, "s", None, "", 2),
+        )
+        source = make_large(folder / "large" / "file.bin", options.megabytes << 20)
+        digest, copy = seconds(shell("md5sum", source)), seconds(shell("cp", source, folder / "copy"))
+        commit = seconds(partial(client.datasets.commit, "large", source.parent))
+        lay_out = seconds(partial(client.datasets.lay_out, "large"))
+        table.add(
+            Line(
+                f"through the service: commit and lay out a file of {options.megabytes:,} MB",
+                commit + lay_out, "s", digest + copy, "md5sum + cp", 1.3, of_peer=True,
+            )
+        )  # fmt: skip
+
+
 def child(count: int, folder: Path) -> None:
     """Do the work with `count` files in this process, and print what it took as JSON."""
     from nabla.content.index import Index, difference_count, differences
@@ -192,8 +229,12 @@ def main() -> None:
         for name in ("files", "many", "megabytes", "million"):
             setattr(options, name, getattr(options, name) // 10)
     works: dict[str, Callable[[Table, Path, Any], None]] = {
-        "small": small, "again": again, "large": large, "many": many
-    }  # fmt: skip
+        "small": small,
+        "again": again,
+        "large": large,
+        "many": many,
+        "served": through_the_service,
+    }
     table = Table()
     with tempfile.TemporaryDirectory(dir=options.folder, ignore_cleanup_errors=True) as place:
         for name in options.only:
