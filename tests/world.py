@@ -27,7 +27,7 @@ class World:
         self.no_range: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self.begun = Counter[str]()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
@@ -50,63 +50,69 @@ class World:
         self.files[path] = body
         return hashlib.sha256(body).hexdigest()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        world = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+def _handler(made: World) -> type[BaseHTTPRequestHandler]:
+    class Answer(_Answer):
+        world = made
 
-            def do_GET(self) -> None:
-                path = urlsplit(self.path).path
-                wanted = self.headers.get("Range", "")
-                world.asked.append((path, wanted))
-                if path in world.redirects:
-                    self._head(302, {"Location": world.redirects[path]}, 0)
-                elif world.status.get(path):
-                    self._head(world.status[path].pop(0), {}, 0)
-                elif path not in world.files:
-                    self._head(404, {}, 0)
-                else:
-                    self._file(path, wanted)
+    return Answer
 
-            def _file(self, path: str, wanted: str) -> None:
-                body = world.files[path]
-                etag = f'"{hashlib.md5(body).hexdigest()}"'
-                begin = 0
-                same = self.headers.get("If-Range", etag) == etag
-                if wanted and same and path not in world.no_range:
-                    begin = int(wanted.removeprefix("bytes=").rstrip("-"))
-                    if begin >= len(body):
-                        self._head(416, {"Content-Range": f"bytes */{len(body)}"}, 0)
-                        return
-                    span = f"bytes {begin}-{len(body) - 1}/{len(body)}"
-                    self._head(206, {"Content-Range": span, "ETag": etag}, len(body) - begin)
-                else:
-                    self._head(200, {"ETag": etag}, len(body))
-                self._body(path, body[begin:])
 
-            def _body(self, path: str, body: bytes) -> None:
-                world.begun[path] += 1
-                if world.cut.get(path):
-                    self.wfile.write(body[: world.cut[path].pop(0)])
-                    self.close_connection = True
-                    return
-                if path in world.held:
-                    half = len(body) // 2
-                    self.wfile.write(body[:half])
-                    self.wfile.flush()
-                    world.held[path].wait()
-                    body = body[half:]
-                self.wfile.write(body)
+class _Answer(BaseHTTPRequestHandler):
+    """One request to the world."""
 
-            def _head(self, status: int, headers: dict[str, str], length: int) -> None:
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(length))
-                self.end_headers()
+    world: World
+    protocol_version = "HTTP/1.1"
 
-            def log_message(self, *_: object) -> None:
-                pass
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        wanted = self.headers.get("Range", "")
+        self.world.asked.append((path, wanted))
+        if path in self.world.redirects:
+            self._head(302, {"Location": self.world.redirects[path]}, 0)
+        elif self.world.status.get(path):
+            self._head(self.world.status[path].pop(0), {}, 0)
+        elif path not in self.world.files:
+            self._head(404, {}, 0)
+        else:
+            self._file(path, wanted)
 
-        return Handler
+    def _file(self, path: str, wanted: str) -> None:
+        body = self.world.files[path]
+        etag = f'"{hashlib.md5(body).hexdigest()}"'
+        begin = 0
+        same = self.headers.get("If-Range", etag) == etag
+        if wanted and same and path not in self.world.no_range:
+            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if begin >= len(body):
+                self._head(416, {"Content-Range": f"bytes */{len(body)}"}, 0)
+                return
+            span = f"bytes {begin}-{len(body) - 1}/{len(body)}"
+            self._head(206, {"Content-Range": span, "ETag": etag}, len(body) - begin)
+        else:
+            self._head(200, {"ETag": etag}, len(body))
+        self._body(path, body[begin:])
+
+    def _body(self, path: str, body: bytes) -> None:
+        self.world.begun[path] += 1
+        if self.world.cut.get(path):
+            self.wfile.write(body[: self.world.cut[path].pop(0)])
+            self.close_connection = True
+            return
+        if path in self.world.held:
+            half = len(body) // 2
+            self.wfile.write(body[:half])
+            self.wfile.flush()
+            self.world.held[path].wait()
+            body = body[half:]
+        self.wfile.write(body)
+
+    def _head(self, status: int, headers: dict[str, str], length: int) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass

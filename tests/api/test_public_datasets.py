@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+from moto.s3.models import get_canned_acl
 
+from disks import small_disk
 from nabla.embedded import Embedded
+from s3_server import ACCESS_KEY, SECRET_KEY, _backend
 from world import World
 
 from .conftest import final, start, until
@@ -351,3 +355,40 @@ def test_the_sdk_waits_and_says_why_it_did_not_work(brain, world):
         with pytest.raises(Unavailable, match="has no such file"):
             nabla.public_datasets.fetch("sdk-bad")
         assert nabla.public_datasets.problems() == []
+
+
+def test_a_full_disk_is_told_and_the_fetch_works_when_there_is_room(api, brain, world):
+    body = os.urandom(4_000_000)
+    list_in(brain, "large", {"url": f"{world.url}/large", "sha256": world.put("/large", body)})
+    fetching = brain.home / "fetching"
+    if fetching.is_dir():
+        shutil.rmtree(fetching)
+    with small_disk(2) as small:
+        fetching.symlink_to(small)
+        try:
+            found = fetched(api, "large")
+        finally:
+            fetching.unlink()
+    assert found["state"] == "Failed"
+    assert "The disk is full" in found["reason"]
+    assert fetched(api, "large")["state"] == "Ready"
+    assert files(api, "large") == {"large": body}
+
+
+def test_a_bucket_is_a_source_open_to_all_or_with_secrets_of_the_cluster(api, brain, s3_running):
+    s3_running.write("data", "shelf/a.csv", b"1,2\n")
+    s3_running.write("data", "shelf/in/b.csv", b"3,4\n")
+    for key in ("shelf/a.csv", "shelf/in/b.csv"):
+        _backend().get_object("data", key).acl = get_canned_acl("public-read")
+    place = {"url": "s3://data/shelf", "path": "all"}
+    list_in(brain, "open-bucket", {**place, "endpoint": "http://{}:{}".format(*s3_running.behind)})
+    assert fetched(api, "open-bucket")["reason"] == ""
+    assert files(api, "open-bucket") == {"all/a.csv": b"1,2\n", "all/in/b.csv": b"3,4\n"}
+
+    keys = {"accessKeyId": "secret:SHELF_ID", "secretAccessKey": "secret:SHELF_KEY"}
+    list_in(brain, "closed-bucket", {**place, "endpoint": s3_running.url, **keys})
+    assert "nabla secrets set cluster --name SHELF_ID" in fetched(api, "closed-bucket")["reason"]
+    for name, value in (("SHELF_ID", ACCESS_KEY), ("SHELF_KEY", SECRET_KEY)):
+        api.put("secrets/cluster/-", json={"name": name, "value": value}).raise_for_status()
+    assert fetched(api, "closed-bucket")["reason"] == ""
+    assert sorted(files(api, "closed-bucket")) == ["all/a.csv", "all/in/b.csv"]
