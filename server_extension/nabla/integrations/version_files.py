@@ -116,6 +116,14 @@ class VersionFiles:
         path = self.path(version)
         return path.with_name(path.name + end)
 
+    def sweep(self, before: float) -> None:
+        """Remove what writers that died have left beside the indexes, not touched since `before`."""
+        for pattern in ("*.tmp*", ".*.new*"):
+            for file in self.root.glob(f"*/{pattern}"):
+                with suppress(FileNotFoundError):
+                    if file.stat().st_mtime < before:
+                        file.unlink()
+
     def strays(self, before: float) -> Iterator[str]:
         """Yield the versions that have an index here which was not touched since `before` (epoch seconds)."""
         for folder in sorted(self.root.glob("*")):

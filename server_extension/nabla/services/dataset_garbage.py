@@ -101,7 +101,10 @@ class DatasetGarbage:
                     await self._mark(team, provider, marks)
                     # After that: what comes in meanwhile is young.
                     await asyncio.to_thread(lambda: marks.see(store.every()))
-                    return await self._settle(marks, store, turns.lock, confirm=confirm)
+                    found = await self._settle(marks, store, turns.lock, confirm=confirm)
+                    if confirm:
+                        await asyncio.to_thread(store.sweep, self._unfinished)
+                    return found
             finally:
                 await asyncio.to_thread(marks.close)
 
@@ -168,6 +171,7 @@ class DatasetGarbage:
 
         for version in await self._store.read(read):
             await asyncio.to_thread(files.remove, version)
+        await asyncio.to_thread(files.sweep, time.time() - self._unfinished)
 
     def _sweep(self, team: str) -> None:
         """Remove what was left half sent and half written."""

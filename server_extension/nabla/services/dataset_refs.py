@@ -97,7 +97,7 @@ class DatasetRefs:
         if dataset is None:
             raise NotFound(f"There is no dataset {ref[:200]!r}.{await self._nearest(actor, ref)}")
         check(actor, verb, dataset, ref)
-        if verb != "read":
+        if verb not in {"read", "delete"}:
             check_there(dataset)
         return dataset
 
