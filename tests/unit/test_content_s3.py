@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -108,10 +107,10 @@ def test_unfinished_uploads_that_nobody_goes_on_with_are_aborted(s3: S3, s3_stor
     with pytest.raises(Unavailable):
         once.put(md5(BIG), io.BytesIO(BIG), len(BIG))
     other = S3Store(s3.settings("data", "elsewhere"), LOOPBACK)
-    assert other.abandon(timedelta(days=1)) == 0
+    assert other.sweep(86_400).files == 0
     assert len(s3.uploads("data")) == 1
-    assert s3_store.abandon(timedelta(days=365 * 1000)) == 0
-    assert s3_store.abandon(timedelta(days=1)) == 1
+    assert s3_store.sweep(86_400 * 365 * 500).files == 0
+    assert s3_store.sweep(86_400).files == 1
     assert s3.uploads("data") == []
     once.close()
 

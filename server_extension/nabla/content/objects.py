@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from nabla.content.entry import Total
 from nabla.errors import BadInput
 
 PIECE = 1 << 20
@@ -88,3 +89,7 @@ class ObjectStore(ABC):
 
     def settle(self) -> None:  # noqa: B027 (nothing to do where `put` waits for that)
         """Wait until what was put survives a power failure."""
+
+    def sweep(self, age: float) -> Total:
+        """Remove what writers that died have left, once it is older than `age` seconds; return how much."""
+        return Total()

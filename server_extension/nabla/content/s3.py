@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from nabla.content import s3_signed, s3_upload
 from nabla.content.checked import check_digest, check_end, in_base64, md5_of, read_exactly
+from nabla.content.entry import Total
 from nabla.content.objects import PIECE, ObjectStore, Stored, key_of
 from nabla.content.s3_download import Download, to_file
 from nabla.content.s3_signed import SignedParts
@@ -201,9 +202,17 @@ class S3Store(ObjectStore):
             "and removed."
         )
 
-    def abandon(self, older: timedelta = timedelta(days=7)) -> int:
-        """Abort unfinished uploads that nobody went on with for so long; return how many."""
-        return s3_upload.abandon(self, older)
+    def sweep(self, age: float) -> Total:
+        """Abort unfinished uploads, and remove unchecked ones, that are older than `age` seconds."""
+        before = datetime.now(UTC) - timedelta(seconds=age)
+        aborted = s3_upload.abandon(self, before)
+        old = [
+            one for batch in self._pages(self.key_below(s3_signed.RECEIVING)) for one in batch
+            if one["LastModified"].astimezone(UTC) < before
+        ]  # fmt: skip
+        for at in range(0, len(old), AT_ONCE):
+            self._delete([str(one["Key"]) for one in old[at : at + AT_ONCE]])
+        return Total(aborted + len(old), sum(int(one["Size"]) for one in old))
 
     def url_get(self, md5: str, seconds: int = s3_signed.SECONDS) -> str:
         """Return a signed address from which anybody can read a content for some time."""

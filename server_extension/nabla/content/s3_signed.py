@@ -22,6 +22,8 @@ SECONDS = 3600
 WHOLE = 64 * MIB
 """Bytes up to which a content is sent by one PUT."""
 PART = 32 * MIB
+RECEIVING = "receiving/"
+"""Where contents in parts are until they are checked as a whole, below the store's root."""
 COPIED = 1 << 30
 """Bytes that the service copies at once."""
 
@@ -69,7 +71,7 @@ def begin_parts(store: S3Store, md5: str, size: int, parts: Sequence[str]) -> Si
     for one in parts:
         key_of(one)
     marked = _mark(md5, size, parts)
-    prefix = store.key_below(f"receiving/{md5}/{marked}-")
+    prefix = store.key_below(f"{RECEIVING}{md5}/{marked}-")
     there: dict[int, tuple[str, int]] = {}
     upload = ""
     for key, id, _ in s3_upload.unfinished(store, prefix):
@@ -138,7 +140,7 @@ def _place(store: S3Store, key: str) -> dict[str, str]:
 def _upload(store: S3Store, md5: str, upload: str) -> tuple[dict[str, str], str]:
     """Return place and id of an upload of this content; `NotFound` for what is none."""
     key, _, id = upload.partition("\n")
-    begin = f"receiving/{md5}/"
+    begin = f"{RECEIVING}{md5}/"
     if not id or not key.startswith(begin) or "/" in key.removeprefix(begin):
         raise NotFound(f"There is no such upload of {md5}: begin one.")
     return _place(store, store.key_below(key)), id

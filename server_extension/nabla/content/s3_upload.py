@@ -203,9 +203,9 @@ def abort(store: S3Store, at: dict[str, str], upload: str) -> bool:
     return True
 
 
-def abandon(store: S3Store, older: timedelta) -> int:
-    """Abort the unfinished uploads of a store that began so long ago; return how many."""
-    before, count = datetime.now(UTC) - older, 0
+def abandon(store: S3Store, before: datetime) -> int:
+    """Abort the unfinished uploads of a store that began before a moment; return how many."""
+    count = 0
     for prefix in (store.key_below("files/md5/"), store.key_below("receiving/")):
         for key, upload, begun in list(unfinished(store, prefix)):
             if begun < before:
