@@ -10,6 +10,7 @@ NablaError
  ├── WorkFailed          422  exit 1   the work ran and failed
  ├── TooOften            429  exit 5   tried too often: wait a little
  ├── Unavailable         503  exit 5   the service, or something it needs, is not there
+ │    └── BeingFetched   503  exit 5   a public dataset is on its way: ask again
  ├── NoSpace             507  exit 5   a disk is full
  └── Damaged             500  exit 1   what is stored is not what was stored
 
@@ -117,6 +118,10 @@ class Unavailable(NablaError):
 
     status = 503
     exit_code = 5
+
+
+class BeingFetched(Unavailable):
+    """A public dataset is on its way: who refers to it has to ask again."""
 
 
 class NoSpace(NablaError):

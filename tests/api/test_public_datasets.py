@@ -17,6 +17,7 @@ import pytest
 from moto.s3.models import get_canned_acl
 
 from disks import small_disk
+from nabla.content.entry import Progress
 from nabla.embedded import Embedded
 from s3_server import ACCESS_KEY, SECRET_KEY, _backend
 from world import World
@@ -355,6 +356,28 @@ def test_the_sdk_waits_and_says_why_it_did_not_work(brain, world):
         with pytest.raises(Unavailable, match="has no such file"):
             nabla.public_datasets.fetch("sdk-bad")
         assert nabla.public_datasets.problems() == []
+
+
+def test_the_sdk_waits_for_what_it_lays_out(brain, world, tmp_path, monkeypatch):
+    from nabla.client import Client
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    held = world.held["/later"] = threading.Event()
+    list_in(brain, "later", {"url": f"{world.url}/later", "sha256": world.put("/later", b"x" * 100)})
+    brain.nabla.public_data.patience = 0.05
+    said: list[str] = []
+
+    def report(progress: Progress) -> None:
+        said.append(progress.doing)
+        held.set()
+
+    try:
+        with Client(home=brain.home) as nabla:
+            place = nabla.datasets.lay_out("public/later", report=report)
+            assert (place / "later").read_bytes() == b"x" * 100
+    finally:
+        brain.nabla.public_data.patience = 15.0
+    assert "is being fetched" in said[0]
 
 
 def test_a_full_disk_is_told_and_the_fetch_works_when_there_is_room(api, brain, world):

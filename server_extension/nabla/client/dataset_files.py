@@ -85,7 +85,7 @@ class DatasetFiles:
         (`train/`). What is there already with the same bytes is left alone, so that a break is resumed by
         calling again; what differs is replaced. No link in `target` is followed.
         """
-        found = self._versions.get(version)
+        found = self._versions.get(version, report)
         tree = SafeTree(Path(target).expanduser().absolute())
         tally = Tally(report, doing="fetching")
         wanted = self._all(found, tally) if not paths else self._some(found, paths, tally)

@@ -14,9 +14,9 @@ from nabla.client.paging import items
 from nabla.client.patience import persist
 from nabla.client.tally import Tally
 from nabla.client.transport import Transport
-from nabla.content.entry import Entry, Report, check_path
+from nabla.content.entry import Entry, Progress, Report, check_path
 from nabla.content.objects import key_of
-from nabla.errors import BadInput, NablaError, Unavailable, WorkFailed
+from nabla.errors import BadInput, BeingFetched, NablaError, Unavailable, WorkFailed
 from nabla.schema import (
     DamagedFile,
     DatasetRead,
@@ -49,9 +49,16 @@ class DatasetVersions:
         path = f"{dataset_path(dataset)}/versions"
         return items(self._transport, path, {"committed": committed}, DatasetVersion)
 
-    def get(self, version: str) -> DatasetVersion:
-        """Return a version; raises `NotFound`."""
-        return self._transport.read(DatasetVersion, self._transport.ask("GET", version_path(version)))
+    def get(self, version: str, report: Report | None = None) -> DatasetVersion:
+        """Return a version; raises `NotFound`. A public dataset that is being fetched is waited for."""
+        while True:
+            try:
+                answer = self._transport.ask("GET", version_path(version))
+            except BeingFetched as error:
+                if report is not None:
+                    report(Progress(0, 0, 0, 0, error.message))
+            else:
+                return self._transport.read(DatasetVersion, answer)
 
     def begin(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -158,9 +159,11 @@ class Datasets:
 
         `source` says where they are from. Otherwise as `commit`.
         """
+        coming = iter(contents)
+        first = [*islice(coming, 1)]  # what has nothing, or cannot be read, makes no dataset
         found = self.ensure(dataset)
         work = FolderCommit(self._transport, self.versions, found.id, report)
-        version = work.commit_contents(contents, message, source)
+        version = work.commit_contents(chain(first, coming), message, source)
         for tag in tags:
             self.tag(version.id, tag)
         return version
@@ -170,7 +173,7 @@ class Datasets:
 
         It stays while this process lives; what somebody changed in it is mended at its next use.
         """
-        found = self.versions.get(version)
+        found = self.versions.get(version, report)
         return Copies(self._transport, self.versions).lay_out(found, report)
 
     def remote(self, version: str) -> DvcRemote:

@@ -52,6 +52,7 @@ class Bringing:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     first_wait: float = FIRST_WAIT
     _done: int = 0
+    _here: int = 0
     _told: float = 0.0
     _doing: str = ""
 
@@ -105,12 +106,12 @@ class Bringing:
             unpacking.copy_from_package(source.url, got)
         else:
             self._fetch(source, got)
-        self._done += got.stat().st_size
+        self._done, self._here = self._done + got.stat().st_size, 0
         if source.unpack == "none":
             shutil.copyfile(got, place)
             return
         self._doing = f"Unpacking {source.file}"
-        unpacking.unpack(got, source.unpack, place, source.most, lambda count: self._tell(0))
+        unpacking.unpack(got, source.unpack, place, source.most, lambda _: self._tell())
 
     def _fetch(self, source: Source, got: Path) -> None:
         wanted = fetching.Wanted(source.url, source.size, bool(source.sha256 or source.md5))
@@ -122,12 +123,12 @@ class Bringing:
                 if tried == TRIES - 1:
                     raise
                 self.stop.wait(self.first_wait * 2**tried)
-                self._tell(0, now=True)
+                self._tell(now=True)
         kind = "sha256" if source.sha256 else "md5"
         self._doing = f"Checking {source.file}"
         if expected := source.sha256 or source.md5:
             try:
-                fetching.check_sum(got, kind, expected, lambda _: self._tell(0))
+                fetching.check_sum(got, kind, expected, lambda _: self._tell())
             except BadInput:
                 got.unlink()
                 raise
@@ -154,15 +155,17 @@ class Bringing:
             bucket.url,
             lambda progress: self._tell(progress.done_bytes, doing=progress.doing),
         ).run(new)
-        self._done += copied.size
+        self._done, self._here = self._done + copied.size, 0
         place.mkdir(parents=True, exist_ok=True)
         for one in list(new.iterdir()):
             shutil.move(one, place / one.name)
         new.rmdir()
 
-    def _tell(self, more: int, *, doing: str = "", now: bool = False) -> None:
+    def _tell(self, here: int | None = None, *, doing: str = "", now: bool = False) -> None:
+        """Report how far it is: `here` are the bytes of the source that is brought now."""
         moment = time.monotonic()
+        self._here = self._here if here is None else here
         if now or self.stop.is_set() or moment - self._told > EVERY:
             self._told = moment
-            size = max(self.entry.size if self.entry.sources else 0, self._done + more)
-            self.report(Progress(0, 0, self._done + more, size, doing or self._doing))
+            done = self._done + self._here
+            self.report(Progress(0, 0, done, max(self.entry.size, done), doing or self._doing))

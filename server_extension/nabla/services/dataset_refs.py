@@ -80,14 +80,17 @@ class DatasetRefs:
         self.catalogue: PublicDatasets | None = None
         """Fetches a public dataset when somebody first refers to a version of it."""
 
-    async def resolve(self, actor: Actor, ref: str, verb: Verb = "read") -> tuple[Dataset, DatasetVersion]:
+    async def resolve(
+        self, actor: Actor, ref: str, verb: Verb = "read", *, patience: float | None = None
+    ) -> tuple[Dataset, DatasetVersion]:
         """Return what `digits`, `digits:latest`, `TEAM/digits:v1` or `ds…:fo5rp4m` names.
 
-        Raises `NotFound` with the nearest name, `BadInput` when several teams have one of this name.
+        A public one is fetched when it is not there, and waited for (`patience`, seconds). Raises `NotFound`
+        with the nearest name, `BadInput` when several teams have one of this name, `BeingFetched`.
         """
         name, version = split(ref)
-        if self.catalogue is not None and name.startswith(f"{PUBLIC}/"):
-            await self.catalogue.needed(actor, name.removeprefix(f"{PUBLIC}/"))
+        if verb == "read" and self.catalogue is not None and name.startswith(f"{PUBLIC}/"):
+            await self.catalogue.needed(actor, name.removeprefix(f"{PUBLIC}/"), patience)
         dataset = await self.dataset(actor, name, verb)
         return dataset, await self.version(dataset, version)
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from nabla.errors import NotFound, Unavailable, did_you_mean
+from nabla.errors import BeingFetched, NotFound, Unavailable, did_you_mean
 from nabla.ids import derived_id
 from nabla.integrations.bringing import digest
 from nabla.policy import Actor, check
@@ -26,10 +26,6 @@ KIND = "public dataset"
 PATIENCE = 15.0
 """Seconds that whoever refers to a dataset that is being fetched waits before they are told to ask again."""
 log = logging.getLogger(__name__)
-
-
-class BeingFetched(Unavailable):
-    """A public dataset is on its way: who refers to it has to ask again."""
 
 
 class PublicDatasets:
@@ -92,8 +88,8 @@ class PublicDatasets:
             work.stop.set()
         self._put(KIND, row.id)
 
-    async def needed(self, actor: Actor, name: str) -> None:
-        """See that a dataset somebody refers to is there: begin to fetch it, and wait a little.
+    async def needed(self, actor: Actor, name: str, patience: float | None = None) -> None:
+        """See that a dataset somebody refers to is there: begin to fetch it, and wait for it (seconds).
 
         Returns when it is there, or when no catalogue lists it. Raises `BeingFetched` with how far it is, and
         what went wrong with it.
@@ -105,7 +101,7 @@ class PublicDatasets:
         shown = (await self._shown([entry]))[0]
         if shown.state in {"Listed", "Failed"}:
             await self._begin(actor.user, entry)
-        end = asyncio.get_running_loop().time() + self.patience
+        end = asyncio.get_running_loop().time() + (self.patience if patience is None else patience)
         while (shown := (await self._shown([entry]))[0]).state == "Fetching":
             if asyncio.get_running_loop().time() >= end:
                 raise BeingFetched(

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from nabla.backends.base import Backend, Mount
 from nabla.content.entry import Cancelled, Progress
 from nabla.content.trees import copy_tree, disk_sentence, remove_quietly
-from nabla.errors import BadInput, NablaError, NotFound
+from nabla.errors import BadInput, BeingFetched, NablaError, NotFound
 from nabla.policy import Actor, check
 from nabla.schema import Dataset, DatasetVersion, Run
 from nabla.services.dataset_refs import called, check_dataset_name
 from nabla.services.layouts import Background
-from nabla.services.public_datasets import BeingFetched
 from nabla.states import VersionState
 from nabla.store.reads import Reader
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from nabla.services.teams import Teams
     from nabla.store import Store
 
+SOON = 0.5
+"""Seconds that a reference to a public dataset is waited for before it is told how far that is."""
 PLACES = ("inputs", "datasets")
 """The folders of what a run reads: `/inputs/NAME`, and `/datasets/NAME` as notebook servers have it."""
 
@@ -87,7 +88,7 @@ class RunData:
         found = {}
         for name, ref in refs.items():
             try:
-                dataset, version = await self._refs.resolve(actor, ref)
+                dataset, version = await self._refs.resolve(actor, ref, patience=SOON)
             except BeingFetched:  # the run waits for it, see `_fetched`
                 found[name] = ref
                 continue
@@ -167,7 +168,7 @@ class RunData:
         """Return a version; a public one that is being fetched is waited for."""
         while True:
             try:
-                return await self._refs.resolve(actor, id)
+                return await self._refs.resolve(actor, id, patience=SOON)
             except BeingFetched as error:
                 waiting.doing = error.message
                 waiting.report(waiting.progress)
