@@ -95,6 +95,9 @@ def opened(place: Place) -> Iterator[DvcFiles]:
     os.environ.setdefault("GIT_TERMINAL_PROMPT", "0")
     from dvc.repo import Repo
 
+    folder = Path(place.repository)
+    if folder.is_dir() and not any((folder / name).exists() for name in (".dvc", ".git", "HEAD")):
+        raise _no_repository(place)
     with ExitStack() as held:
         with _sentences(place):
             repo = held.enter_context(Repo.open(place.repository, rev=place.rev or None, subrepos=True))
@@ -188,7 +191,7 @@ def _sentences(place: Place) -> Iterator[None]:
     try:
         yield
     except NotDvcRepoError:
-        raise BadInput(f"{where} is no DVC repository: there is no folder .dvc in it.") from None
+        raise _no_repository(place) from None
     except RevError:
         raise NotFound(f"{where} has no revision {place.rev!r}.") from None
     except CloneError as error:
@@ -202,6 +205,10 @@ def _sentences(place: Place) -> Iterator[None]:
         raise NotFound(f"DVC tracks nothing at {place}.") from None
     except (DvcException, SCMError, OSError) as error:
         raise BadInput(f"DVC cannot read {place}: {_reason(error)}.") from None
+
+
+def _no_repository(place: Place) -> BadInput:
+    return BadInput(f"{place.repository} is no DVC repository: there is no folder .dvc in it.")
 
 
 def _reason(error: BaseException) -> str:
