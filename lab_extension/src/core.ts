@@ -1,10 +1,12 @@
 import type { KernelSpec } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Api } from './api/client';
+import { DatasetRoutes } from './api/datasets';
 import { PageStream } from './api/stream';
 import { ForkModel } from './model/fork';
 import { FormModel, type FormTarget } from './model/form';
 import { ActivityList } from './model/activity';
+import { DatasetList } from './model/datasets';
 import { InvitationsModel } from './model/invitations';
 import { LinksModel, type LinkTarget } from './model/links';
 import { ProjectsModel } from './model/projects';
@@ -21,6 +23,7 @@ export class Core {
     readonly trans: TranslationBundle
   ) {
     this.projects = new ProjectsModel(this.api, this.stream, trans);
+    this.datasets = new DatasetList(new DatasetRoutes(this.api), this.stream, this.projects);
     this.invitations = new InvitationsModel(this.api, this.stream, this.projects);
   }
 
@@ -29,6 +32,8 @@ export class Core {
   readonly projects: ProjectsModel;
   readonly search = new SearchModel(this.api, () => this.page('secrets'));
   readonly fork = new ForkModel(this.api);
+  /** The datasets of the team that the panels show. */
+  readonly datasets: DatasetList;
   readonly invitations: InvitationsModel;
 
   /** A page of the service for people, where there are such pages: in hub mode. */

@@ -61,6 +61,14 @@ async function make(command: string, key: string, lab: Lab, panel: Widget): Prom
       const { RunWidget } = await import('./panels/run');
       return new RunWidget(await loading, nav, lab, key);
     }
+    case CommandIDs.openDataset: {
+      const { DatasetWidget } = await import('./panels/dataset');
+      return new DatasetWidget(await loading, nav, lab, key);
+    }
+    case CommandIDs.openCatalogue: {
+      const { CatalogueWidget } = await import('./panels/catalogue');
+      return new CatalogueWidget(await loading, nav);
+    }
     case CommandIDs.share: {
       const { ShareWidget } = await import('./panels/share');
       return new ShareWidget(await loading, key);

@@ -3,6 +3,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import type {
   Activity,
   Belonging,
+  DatasetMount,
   Found,
   Instances,
   Invitation,
@@ -27,6 +28,7 @@ import type {
   ServiceAccount,
   Share,
   Snapshot,
+  StorageProvider,
   TagUse,
   Team
 } from '../generated/api';
@@ -57,7 +59,7 @@ export class ApiError extends Error {
 
 type Value = string | number | boolean | null | undefined;
 /** An array is sent as a word for each of its items. */
-type Query = Record<string, Value | readonly string[]>;
+export type Query = Record<string, Value | readonly string[]>;
 
 /** Where the API is for this page: the server extension says so in the page's configuration. */
 function apiBase(baseUrl: string): string {
@@ -219,6 +221,16 @@ export class Api {
     return (await this._send(url, init, this._own)).json() as Promise<{ path: string }>;
   };
 
+  /** Show a version of a dataset beside the user's own notebooks; `path` is where, once it is ready. */
+  mountDataset = async (ref: string): Promise<DatasetMount> => {
+    const url = URLExt.join(this._own.baseUrl, 'nabla/datasets/mount');
+    const init: RequestInit = { method: 'POST', cache: 'no-cache', body: JSON.stringify({ ref }) };
+    return (await this._send(url, init, this._own)).json() as Promise<DatasetMount>;
+  };
+
+  storageProvider = (id: string): Promise<StorageProvider> =>
+    this._json('GET', `storage-providers/${enc(id)}`);
+
   /** Where a page of the service is for people: `keys`, `teams`, `view/TOKEN`. */
   page(path: string): string {
     return new URL(path.replace(/^\//, ''), this._service.baseUrl.replace(/api\/v1\/$/, '')).href;
@@ -230,9 +242,14 @@ export class Api {
   /** Send a request below the API; raises `ApiError` for an answer that is an error. */
   fetch(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const url = URLExt.join(this._service.baseUrl, path) + queryString(options.query);
-    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const { body: value, raw, signal } = options;
+    const body = value === undefined ? raw : JSON.stringify(value);
+    const headers = {
+      ...(raw && { 'Content-Type': 'application/octet-stream' }),
+      ...options.headers
+    };
     // `no-store` would make Lab append a time to the address.
-    const init: RequestInit = { method, cache: 'no-cache', signal: options.signal, body };
+    const init: RequestInit = { method, cache: 'no-cache', signal, body, headers };
     return this._send(url, init, this._service);
   }
 
@@ -258,7 +275,11 @@ export class Api {
 
 export interface RequestOptions {
   query?: Query | URLSearchParams;
+  /** What is sent as JSON. */
   body?: unknown;
+  /** What is sent as it is. */
+  raw?: Blob | string;
+  headers?: Record<string, string>;
   signal?: AbortSignal;
 }
 

@@ -5,7 +5,17 @@ import type { Found } from '../generated/api';
 const PAUSE = 150;
 const MOST = 50;
 /** The kinds that people look for most, first. */
-const ORDER = ['project', 'run', 'team', 'link', 'snapshot', 'secret', 'service_account'];
+const ORDER = [
+  'project',
+  'run',
+  'dataset',
+  'dataset version',
+  'team',
+  'link',
+  'snapshot',
+  'secret',
+  'service_account'
+];
 
 /** Results of one kind. */
 export interface FoundGroup {

@@ -4,6 +4,7 @@ import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { CommandIDs } from '../tokens';
 import { canOpen, type Navigation, type OpenNotebook, type Thing } from './navigation';
+import { wanted } from './wanted';
 
 /** The notebooks open in this JupyterLab, and when they or their kernels change. */
 class OpenNotebooks {
@@ -54,6 +55,13 @@ export function labNavigation(
   const openRun = (run: string): void => go(CommandIDs.openRun, { run });
   const openProject = (project: string): void => go(CommandIDs.openProject, { project });
   const openTeam = (team: string): void => go(CommandIDs.openTeam, { team });
+  const openDataset = (reference: string): void => {
+    const [dataset = '', version] = reference.split(':');
+    if (version) {
+      wanted.ask(dataset, version);
+    }
+    go(CommandIDs.openDataset, { dataset });
+  };
   const open = (thing: Thing): boolean => {
     const { kind, id, project } = thing;
     if (!canOpen(thing)) {
@@ -63,6 +71,8 @@ export function labNavigation(
       openRun(id);
     } else if (kind === 'team') {
       openTeam(id);
+    } else if (kind.startsWith('dataset')) {
+      openDataset(id);
     } else {
       openProject(kind === 'project' ? id : (project ?? ''));
     }
@@ -72,6 +82,8 @@ export function labNavigation(
     openRun,
     openProject,
     openTeam,
+    openDataset,
+    openCatalogue: () => go(CommandIDs.openCatalogue, { of: 'public' }),
     open,
     rerun: run => go(CommandIDs.openForm, { target: JSON.stringify({ rerun: run }) }),
     openNotebook: path => go(CommandIDs.openNotebook, path ? { path } : {}),

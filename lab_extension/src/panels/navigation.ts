@@ -21,6 +21,9 @@ export interface Navigation {
   openRun(id: string): void;
   openProject(id: string): void;
   openTeam(id: string): void;
+  /** Open a dataset: `ds…`, or `ds…:version` to show one of its versions. */
+  openDataset(id: string): void;
+  openCatalogue(): void;
   /** Open what a thing is seen in; false where nothing of it can be seen. */
   open(thing: Thing): boolean;
   rerun(id: string): void;
@@ -32,7 +35,9 @@ export interface Navigation {
   };
 }
 
+const OPEN = new Set(['run', 'project', 'team', 'dataset', 'dataset version']);
+
 /** Whether `Navigation.open` leads anywhere. */
 export function canOpen({ kind, project }: Thing): boolean {
-  return kind === 'run' || kind === 'project' || kind === 'team' || project !== null;
+  return OPEN.has(kind) || project !== null;
 }

@@ -44,6 +44,15 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
       show();
       (await nabla.core()).search.ask();
     });
+    add(CommandIDs.newDataset, trans.__('New Dataset…'), async () => {
+      show();
+      (await nabla.core()).datasets.ask();
+    });
+    palette?.addItem({
+      command: CommandIDs.openCatalogue,
+      args: { of: 'public' },
+      category: 'Nabla'
+    });
     if (location.search.includes('nabla-fork=')) {
       // A notebook that was shared is to be copied: the side bar asks whether it shall be.
       void app.restored.then(show);

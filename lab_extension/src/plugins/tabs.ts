@@ -54,10 +54,10 @@ function openTabs(
   });
 }
 
-/** The tabs of the main area: a project's page, a team's, a run's, and the forms to run and to share. */
+/** The tabs of the main area: a project's page, a team's, a run's, a dataset's, and the forms to run and to share. */
 export const tabsPlugin: JupyterFrontEndPlugin<void> = {
   id: 'nabla-hub:tabs',
-  description: 'Opens projects, teams and runs in the main area.',
+  description: 'Opens projects, teams, runs and data in the main area.',
   autoStart: true,
   requires: [INabla, INotebookTracker, IRenderMimeRegistry, IEditorLanguageRegistry],
   optional: [ILayoutRestorer],
@@ -73,6 +73,8 @@ export const tabsPlugin: JupyterFrontEndPlugin<void> = {
     openTabs(app, lab, restorer, CommandIDs.openProject, 'project', 'Project');
     openTabs(app, lab, restorer, CommandIDs.openTeam, 'team', 'Team');
     openTabs(app, lab, restorer, CommandIDs.openRun, 'run', 'Run');
+    openTabs(app, lab, restorer, CommandIDs.openDataset, 'dataset', 'Dataset');
+    openTabs(app, lab, restorer, CommandIDs.openCatalogue, 'of', 'Public Datasets');
     openTabs(app, lab, null, CommandIDs.openForm, 'target', 'Run as Workflow');
     openTabs(app, lab, null, CommandIDs.share, 'path', 'Share');
   }

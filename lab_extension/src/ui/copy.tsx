@@ -3,6 +3,24 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { useRef, useState } from 'react';
 import { Button } from './parts';
 
+/** Put text into the clipboard; tells whether it is there. */
+export function copied(text: string): Promise<boolean> {
+  // A page that is not served over TLS has no clipboard but the old one.
+  if (navigator.clipboard) {
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false
+    );
+  }
+  const area = document.createElement('textarea');
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand('copy');
+  area.remove();
+  return Promise.resolve(done);
+}
+
 /** Text to be taken away: a field that is selected as a whole, and a button that copies it. */
 export function CopyField(props: {
   name: string;
@@ -11,15 +29,11 @@ export function CopyField(props: {
   trans: TranslationBundle;
 }) {
   const { name, text, label, trans } = props;
-  const [copied, setCopied] = useState(false);
+  const [done, setDone] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const copy = (): void => {
     field.current?.select();
-    // A page that is not served over TLS has no clipboard but the old one.
-    const done = navigator.clipboard
-      ? navigator.clipboard.writeText(text).then(() => true)
-      : Promise.resolve(document.execCommand('copy'));
-    done.then(setCopied, () => setCopied(false));
+    void copied(text).then(setDone);
   };
   return (
     <div className="nabla-Copy">
@@ -34,12 +48,12 @@ export function CopyField(props: {
       />
       <Button
         name={`${name}-copy`}
-        icon={copied ? checkIcon : copyIcon}
-        label={copied ? trans.__('Copied') : trans.__('Copy')}
+        icon={done ? checkIcon : copyIcon}
+        label={done ? trans.__('Copied') : trans.__('Copy')}
         onClick={copy}
       />
       <span className="nabla-Hidden" role="status">
-        {copied ? trans.__('Copied') : ''}
+        {done ? trans.__('Copied') : ''}
       </span>
     </div>
   );

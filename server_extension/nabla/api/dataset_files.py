@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from nabla.api.bodies import BodyHandler, Content, Sink, send_content, send_pieces
-from nabla.api.handler import NablaHandler, Rule, paging
+from nabla.api.handler import NablaHandler, Rule
 from nabla.content.entry import check_path
 from nabla.errors import Damaged
 from nabla.integrations.receiving import Body
@@ -17,6 +17,8 @@ from nabla.services.dataset_refs import called
 
 LINES = 1 << 30
 """Bytes of JSON lines at most: some million files."""
+LISTED = 1000
+"""Lines of a page at most: more than of other lists, since people scroll through folders of 100,000 files."""
 
 
 class FilesHandler(NablaHandler):
@@ -39,15 +41,14 @@ class FilesHandler(NablaHandler):
 
     async def get(self, dataset: str, version: str) -> None:
         """Answer a page of files."""
-        known = paging(self)
         found = await self.nabla.dataset_files.list(
             self.actor,
             f"{dataset}:{version}",
             self.get_query_argument("path", "", strip=False),
             recursive=self.flag("recursive") or False,
-            q=known["q"],
+            q=self.get_query_argument("q", None) or None,
             cursor=self.get_query_argument("cursor", None, strip=False) or None,
-            limit=known["limit"],
+            limit=self.whole("limit", 50, 1, LISTED),
         )
         self.answer(found)
 

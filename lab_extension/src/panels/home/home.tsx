@@ -3,8 +3,10 @@ import { useEffect, useState, type ReactNode } from 'react';
 import type { Project } from '../../generated/api';
 import type { ProjectsModel } from '../../model/projects';
 import type { ActivityList } from '../../model/activity';
+import type { DatasetList } from '../../model/datasets';
 import type { RunList } from '../../model/runs';
 import type { SharesModel } from '../../model/shares';
+import { DatasetRows } from '../../ui/dataset-list';
 import { Feed } from '../../ui/feed';
 import { useModel } from '../../ui/hooks';
 import { ErrorLine, Tabs } from '../../ui/parts';
@@ -19,6 +21,7 @@ export interface HomeProps {
   runs: RunList;
   shares: SharesModel;
   activity: ActivityList;
+  datasets: DatasetList;
   suggestTags: (text: string) => Promise<readonly string[]>;
   secretsPage: string;
   nav: Navigation;
@@ -68,17 +71,6 @@ function Elsewhere({ tab, nav, trans }: { tab: HomeTab } & Pick<HomeProps, 'nav'
           </p>
         </Later>
       );
-    case 'data':
-      return (
-        <Later name={tab}>
-          <p>
-            {trans.__(
-              'No versioned datasets yet. Files beside a notebook travel with each of its runs, up to ' +
-                '500 MB; larger data is read from where it lies.'
-            )}
-          </p>
-        </Later>
-      );
     default:
       return (
         <Later name={tab}>
@@ -94,17 +86,21 @@ function Elsewhere({ tab, nav, trans }: { tab: HomeTab } & Pick<HomeProps, 'nav'
 }
 
 function Shown({ tab, ...props }: HomeProps & { tab: HomeTab }) {
-  const { activity, nav, trans } = props;
+  const { activity, datasets, nav, trans } = props;
   useEffect(() => {
-    if (tab !== 'activity') {
-      return;
-    }
-    activity.start();
-    return () => activity.pause();
-  }, [tab, activity]);
+    const live = { activity, data: datasets }[tab as string];
+    live?.start();
+    return () => live?.pause();
+  }, [tab, activity, datasets]);
   switch (tab) {
     case 'workflows':
       return <RunsTable {...props} />;
+    case 'data':
+      return (
+        <div className="nabla-HomeData">
+          <DatasetRows {...props} />
+        </div>
+      );
     case 'activity':
       return (
         <Feed

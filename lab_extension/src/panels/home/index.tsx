@@ -2,10 +2,14 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import '../../../style/base.css';
 import '../../../style/form.css';
 import '../../../style/home.css';
+import '../../../style/sidebar.css';
+import '../../../style/dataset.css';
+import { DatasetRoutes } from '../../api/datasets';
 import type { Core } from '../../core';
 import type { Project } from '../../generated/api';
 import { ApiError } from '../../api/client';
 import type { ActivityList } from '../../model/activity';
+import { DatasetList } from '../../model/datasets';
 import type { RunList } from '../../model/runs';
 import type { SharesModel } from '../../model/shares';
 import type { Navigation } from '../navigation';
@@ -28,6 +32,12 @@ export class HomeWidget extends ReactWidget {
     this._runs = _core.runs({ project: _id }, PAGE, inSight);
     this._shares = _core.shares(_id, inSight);
     this._activity = _core.activity(`projects/${_id}`, inSight);
+    this._datasets = new DatasetList(
+      new DatasetRoutes(_core.api),
+      _core.stream,
+      _core.projects,
+      () => this._project?.team ?? null
+    );
     this._runs.start();
     _core.projects.changed.connect(this._onChange, this);
     _core.stream.accessChanged.connect(this._onAccess, this);
@@ -45,6 +55,7 @@ export class HomeWidget extends ReactWidget {
         runs={this._runs}
         shares={this._shares}
         activity={this._activity}
+        datasets={this._datasets}
         suggestTags={this._core.suggestTags}
         secretsPage={this._core.page(`secrets?of=project:${this._id}`)}
         nav={this._nav}
@@ -69,6 +80,7 @@ export class HomeWidget extends ReactWidget {
     this._runs.dispose();
     this._shares.dispose();
     this._activity.dispose();
+    this._datasets.dispose();
     super.dispose();
   }
 
@@ -147,6 +159,8 @@ export class HomeWidget extends ReactWidget {
   private readonly _runs: RunList;
   private readonly _shares: SharesModel;
   private readonly _activity: ActivityList;
+  /** The datasets of the project's team. */
+  private readonly _datasets: DatasetList;
   private _project: Project | null = null;
   /** The project as it was seen last. */
   private _known: Project | null = null;

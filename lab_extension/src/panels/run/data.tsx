@@ -1,5 +1,12 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Run } from '../../generated/api';
+import type { Navigation } from '../navigation';
+
+interface Props {
+  run: Run;
+  nav: Navigation;
+  trans: TranslationBundle;
+}
 
 interface Row {
   place: string;
@@ -20,7 +27,8 @@ function rows(
   }));
 }
 
-function Table({ found, name, title }: { found: Row[]; name: string; title: string }) {
+function Table(props: { found: Row[]; name: string; title: string; nav: Navigation }) {
+  const { found, name, title, nav } = props;
   return found.length ? (
     <>
       <h2>{title}</h2>
@@ -33,7 +41,16 @@ function Table({ found, name, title }: { found: Row[]; name: string; title: stri
               </th>
               <td>
                 {asked !== version && `${asked} `}
-                {version && <code>{version}</code>}
+                {version && (
+                  <button
+                    type="button"
+                    className="nabla-Link"
+                    data-nabla="data-open"
+                    onClick={() => nav.openDataset(version)}
+                  >
+                    <code>{version}</code>
+                  </button>
+                )}
               </td>
             </tr>
           ))}
@@ -44,16 +61,18 @@ function Table({ found, name, title }: { found: Row[]; name: string; title: stri
 }
 
 /** The versions of datasets that a run reads. */
-export function Inputs({ run, trans }: { run: Run; trans: TranslationBundle }) {
+export function Inputs({ run, nav, trans }: Props) {
   const found = [
     ...rows('inputs', run.spec.inputs, run.inputs),
     ...rows('datasets', run.spec.datasets ?? {}, run.datasets)
   ];
-  return <Table found={found} name="data-inputs" title={trans.__('Datasets it reads')} />;
+  return <Table found={found} nav={nav} name="data-inputs" title={trans.__('Datasets it reads')} />;
 }
 
 /** The versions of datasets that a run makes, once it has. */
-export function Made({ run, trans }: { run: Run; trans: TranslationBundle }) {
+export function Made({ run, nav, trans }: Props) {
   const found = rows('outputs', run.spec.outputs, run.outputs);
-  return <Table found={found} name="data-outputs" title={trans.__('Datasets it makes')} />;
+  return (
+    <Table found={found} nav={nav} name="data-outputs" title={trans.__('Datasets it makes')} />
+  );
 }

@@ -10,6 +10,7 @@ import { bytes, initial, shown } from '../../ui/format';
 import { useLoaded, useModel } from '../../ui/hooks';
 import { ErrorLine, IconButton } from '../../ui/parts';
 import { SnapshotLine } from '../form/snapshot';
+import type { Navigation } from '../navigation';
 import { Inputs, Made } from './data';
 import type { RunView } from './view';
 
@@ -228,8 +229,13 @@ function Environment({ model, run, trans }: Props) {
 }
 
 /** The sub tabs of a run that are tables. */
-export function RunDetails(props: { model: RunModel; view: RunView; trans: TranslationBundle }) {
-  const { model, view, trans } = props;
+export function RunDetails(props: {
+  model: RunModel;
+  view: RunView;
+  nav: Navigation;
+  trans: TranslationBundle;
+}) {
+  const { model, view, nav, trans } = props;
   useModel(model);
   useModel(view);
   const { run } = model;
@@ -243,12 +249,12 @@ export function RunDetails(props: { model: RunModel; view: RunView; trans: Trans
         <>
           <Parameters {...given} />
           <Given {...given} />
-          <Inputs run={run} trans={trans} />
+          <Inputs run={run} nav={nav} trans={trans} />
         </>
       )}
       {view.tab === 'outputs' && (
         <>
-          <Made run={run} trans={trans} />
+          <Made run={run} nav={nav} trans={trans} />
           <Outputs {...given} />
         </>
       )}

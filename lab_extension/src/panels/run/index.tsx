@@ -52,7 +52,9 @@ export class RunWidget extends Panel {
       />
     );
     header.addClass('nabla-Run-header');
-    const details = ReactWidget.create(<RunDetails model={model} view={view} trans={trans} />);
+    const details = ReactWidget.create(
+      <RunDetails model={model} view={view} nav={nav} trans={trans} />
+    );
     details.addClass('nabla-Run-body');
     this._details = details;
     this._notebook = new NotebookView(model.replay, { rendermime, languages, trans });

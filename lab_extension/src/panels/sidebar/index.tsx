@@ -1,6 +1,7 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import '../../../style/base.css';
 import '../../../style/sidebar.css';
+import '../../../style/dataset.css';
 import type { Core } from '../../core';
 import { ACTIVE_STATES, type RunList } from '../../model/runs';
 import type { Navigation } from '../navigation';
@@ -25,13 +26,14 @@ export class SidebarWidget extends ReactWidget {
   }
 
   protected override render() {
-    const { projects, search, invitations, fork, trans } = this._core;
+    const { projects, search, invitations, fork, datasets, trans } = this._core;
     return (
       <Sidebar
         projects={projects}
         search={search}
         invitations={invitations}
         fork={fork}
+        datasets={datasets}
         runs={this._runs}
         active={this._active}
         nav={this._nav}
@@ -54,6 +56,7 @@ export class SidebarWidget extends ReactWidget {
     this._runs.dispose();
     this._active.dispose();
     this._core.invitations.pause();
+    this._core.datasets.pause();
     super.dispose();
   }
 
@@ -64,7 +67,7 @@ export class SidebarWidget extends ReactWidget {
   }
 
   private get _live(): { start: () => void; pause: () => void }[] {
-    return [this._runs, this._active, this._core.invitations];
+    return [this._runs, this._active, this._core.invitations, this._core.datasets];
   }
 
   private readonly _runs: RunList;

@@ -99,6 +99,9 @@ function kindName(kind: string, trans: TranslationBundle): string {
   const names: Record<string, string> = {
     project: trans.__('Projects'),
     run: trans.__('Runs'),
+    dataset: trans.__('Datasets'),
+    'dataset version': trans.__('Versions of datasets'),
+    'storage provider': trans.__('Storage providers'),
     team: trans.__('Teams'),
     link: trans.__('Shared notebooks'),
     snapshot: trans.__('Snapshots'),

@@ -1,12 +1,14 @@
 import { addIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState, type ReactNode } from 'react';
+import type { DatasetList } from '../../model/datasets';
 import type { ForkModel } from '../../model/fork';
 import type { InvitationsModel } from '../../model/invitations';
 import type { ProjectsModel } from '../../model/projects';
 import { activeFirst, type RunList } from '../../model/runs';
 import type { SearchModel } from '../../model/search';
 import { isFinal } from '../../model/states';
+import { DatasetRows } from '../../ui/dataset-list';
 import { useModel } from '../../ui/hooks';
 import { Button, ErrorLine } from '../../ui/parts';
 import type { Navigation } from '../navigation';
@@ -20,6 +22,7 @@ export interface SidebarProps {
   search: SearchModel;
   invitations: InvitationsModel;
   fork: ForkModel;
+  datasets: DatasetList;
   runs: RunList;
   /** The runs that are not final, which may be older than all of `runs`. */
   active: RunList;
@@ -150,6 +153,9 @@ export function Sidebar(props: SidebarProps) {
         <div className="nabla-Sections">
           <Notebooks nav={nav} trans={trans} />
           <Workflows {...props} />
+          <Section name="data" title={trans.__('Data')}>
+            <DatasetRows {...props} />
+          </Section>
         </div>
       </Search>
     </div>
