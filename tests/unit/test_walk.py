@@ -52,6 +52,16 @@ def test_files_come_in_the_order_of_their_paths(
     assert paths(source) == sorted(path for path in made if (source / path).is_file())
 
 
+def test_more_files_than_are_sorted_at_once_come_in_order(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nabla.content.walk.SORTED", 7)
+    names = [f"{number * 37 % 101:03}" for number in range(101)]
+    for name in names:
+        (source / "a" / name).touch()
+    assert paths(source / "a") == [*sorted(names), "file"]
+
+
 def test_a_link_inside_is_what_it_names(source: Path) -> None:
     (source / "link").symlink_to("a/file")
     (source / "folder").symlink_to("a")
