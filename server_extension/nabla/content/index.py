@@ -120,25 +120,19 @@ class Index:
 
     # -- change ---------------------------------------------------------------------------------
 
-    @contextmanager
-    def change(self) -> Iterator[None]:
-        """Take all changes inside of it together: all of them or, when one cannot be, none."""
-        with self._change():
-            yield
-
     def put(self, entries: Iterable[Entry]) -> None:
         """Add files, or replace them by path; all of them or, when one cannot be, none.
 
         Raises `BadInput` for a file where a folder is, or the reverse (it names both), and for bad paths.
         """
-        with self._change():
+        with self.change():
             stream = iter(entries)
             while batch := list(islice(stream, BATCH)):
                 self._put(batch)
 
     def remove(self, path: str) -> int:
         """Remove a file, or a folder with all that is in it ("": everything); return how many files went."""
-        with self._change():
+        with self.change():
             if path == "":
                 count = self.total().files
                 self.link.execute("DELETE FROM files")
@@ -271,7 +265,8 @@ class Index:
     # -- within ---------------------------------------------------------------------------------
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
+    def change(self) -> Iterator[None]:
+        """Take all changes inside of it together: all of them or, when one cannot be, none."""
         if self.closed:
             raise Conflict("This version is committed: its files never change. Make a new version.")
         if self.link.in_transaction:  # a part of `change`
