@@ -108,6 +108,7 @@ def large(table: Table, folder: Path, options: argparse.Namespace) -> None:
         f"The large file: commit {commit:.2f} s, lay-out (a copy, its MD5 checked again) {lay_out:.2f} s; "
         f"md5sum {digest:.2f} s, cp {copy:.2f} s."
     )
+    remove(folder)
 
 
 def many(table: Table, folder: Path, options: argparse.Namespace) -> None:
