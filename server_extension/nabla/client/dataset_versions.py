@@ -50,7 +50,7 @@ class DatasetVersions:
         return items(self._transport, path, {"committed": committed}, DatasetVersion)
 
     def get(self, version: str, report: Report | None = None) -> DatasetVersion:
-        """Return a version; raises `NotFound`. A public dataset that is being fetched is waited for."""
+        """Return a version; raises `NotFound`. A public dataset being fetched is waited for."""
         while True:
             try:
                 answer = self._transport.ask("GET", version_path(version))
