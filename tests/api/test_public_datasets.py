@@ -237,6 +237,18 @@ def test_who_refers_to_one_that_takes_long_is_told_how_far_it_is(api, brain, wor
     assert over(api, "long")["state"] == "Ready"
 
 
+def test_a_reference_to_what_failed_just_now_says_why_and_bothers_nobody(api, brain, world):
+    list_in(brain, "missing", {"url": f"{world.url}/missing", "sha256": "a" * 64})
+    for _ in range(2):
+        answer = api.get("datasets/public%2Fmissing/versions/latest")
+        assert answer.status_code == 503
+        assert "has no such file" in answer.json()["message"]
+    assert [path for path, _ in world.asked].count("/missing") == 1
+    sum_of = world.put("/there", b"x")
+    list_in(brain, "missing", {"url": f"{world.url}/there", "sha256": sum_of})
+    assert files(api, "missing") == {"there": b"x"}
+
+
 def test_a_run_waits_for_a_public_dataset_that_it_reads(api, brain, world):
     held = world.held["/slow.csv"] = threading.Event()
     list_in(brain, "slow", {"url": f"{world.url}/slow.csv", "sha256": world.put("/slow.csv", b"a,b\n" * 500)})

@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from nabla.errors import BeingFetched, NotFound, Unavailable, did_you_mean
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 KIND = "public dataset"
 PATIENCE = 15.0
 """Seconds that whoever refers to a dataset that is being fetched waits before they are told to ask again."""
+COOL = timedelta(seconds=30)
+"""How long a reference does not fetch what failed: whoever says `fetch` may at once."""
 log = logging.getLogger(__name__)
 
 
@@ -99,6 +102,8 @@ class PublicDatasets:
         if entry is None:
             return
         shown = (await self._shown([entry]))[0]
+        if shown.state == "Failed" and await self._just_failed(entry):
+            raise _failed(shown)
         if shown.state in {"Listed", "Failed"}:
             await self._begin(actor.user, entry)
         end = asyncio.get_running_loop().time() + (self.patience if patience is None else patience)
@@ -110,7 +115,12 @@ class PublicDatasets:
                 )
             await asyncio.sleep(0.05)
         if shown.state == "Failed":
-            raise Unavailable(f"The public dataset {name!r} could not be fetched: {shown.reason}")
+            raise _failed(shown)
+
+    async def _just_failed(self, entry: Entry) -> bool:
+        """Tell whether the same was tried so lately that nobody should be bothered with it again."""
+        row = await self._fetches.find(team=PUBLIC, name=entry.name)
+        return row is not None and row.entry == digest(entry) and now() - row.updated < COOL
 
     async def look(self) -> None:
         """Read the catalogue's files again if one of them changed; what is wrong in them goes to the log."""
@@ -194,3 +204,7 @@ class PublicDatasets:
             shown.reason = row.reason
             shown.state = "Ready" if there else "Failed"
         return shown
+
+
+def _failed(shown: PublicDataset) -> Unavailable:
+    return Unavailable(f"The public dataset {shown.name!r} could not be fetched: {shown.reason}")
