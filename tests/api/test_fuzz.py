@@ -110,6 +110,8 @@ def real(door: str) -> dict[str, list[str]]:
         share = made(api, f"projects/{project}/shares", user="spare")["id"]
         invitation = made(api, f"teams/{team}/invitations")["invitation"]["id"]
         data = datasets(api)
+        bucket = {"bucket": "there", "access_key": "AKIATHERE", "secret_access_key": "hidden"}
+        provider = made(api, "storage-providers", name="there", endpoint="http://127.0.0.1:1", **bucket)["id"]
         for place in (f"project/{project}", f"team/{team}", "user/-", "cluster/-"):
             api.put(f"secrets/{place}", json={"name": "THERE", "value": "v"}).raise_for_status()
     return {
@@ -117,7 +119,8 @@ def real(door: str) -> dict[str, list[str]]:
         "team": [team], "project": [project], "snapshot": [snapshot], "run": [run], "key": [key],
         "link": [link["link"]["id"]], "account": [account], "share": [share], "invitation": [invitation],
         "user": ["spare"], "scope": ["project", "team", "user", "cluster"], "owner": [project, team, "-"],
-        "name": ["THERE"], "id": [project, run, team, key], "notebook": ["train.ipynb"],
+        "provider": [provider, "managed"], "name": ["THERE"], "id": [project, run, team, key],
+        "notebook": ["train.ipynb"],
     }  # fmt: skip
 
 

@@ -253,7 +253,8 @@ class StorageProviders:
         check(actor, verb, provider, ref)
         if provider.id == MANAGED:
             raise BadInput(
-                "The managed storage provider is a folder of this home: it is there as it is, for everybody."
+                "The managed storage provider is a folder of this home: it is there as it is, for everybody.",
+                field="provider",
             )
         return provider
 
