@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from nabla.embedded import Embedded
+from nabla.errors import Conflict
 from nabla.ids import new_id
-from nabla.schema import Run, RunSpec
+from nabla.schema import NewDatasetVersion, Run, RunSpec
 from nabla.schema.snapshot import GitState
 from nabla.store import reads
 
@@ -254,6 +255,18 @@ def test_the_files_of_a_draft_that_were_lost_are_not_taken_for_none(
     ada.post(f"{place}/commit").raise_for_status()
     assert "is lost" in settled(ada, place)["failure"]
     assert ada.delete(place).status_code == 204
+
+
+def test_a_version_begun_twice_under_one_name_loses_no_file(
+    ada: httpx.Client, name: str, brain: Embedded
+) -> None:
+    place = begin(ada, name)
+    ada.put(f"{place}/files/a", content=b"1").raise_for_status()
+    versions, actor = brain.nabla.dataset_versions, brain.call(_actor(brain))
+    with pytest.raises(Conflict):
+        again = NewDatasetVersion(message="again")
+        brain.call(versions.create(actor, name, again, name=place.rpartition("/")[2]))
+    assert paths(ada, place) == ["a"]
 
 
 def test_drafts_do_not_pile_up_without_end(

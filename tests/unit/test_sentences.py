@@ -87,6 +87,23 @@ TABLE = [
     (line("link", "create", "train.ipynb"), "shared the notebook train.ipynb by link"),
     (line("link", "delete", "train.ipynb"), "took back the link to train.ipynb"),
     (line("dataset", "create", "mnist"), "created dataset mnist"),
+    (line("dataset version", "end", "fo5rp4m", "p1:fo5rp4m"), "committed digits:fo5rp4m"),
+    (line("dataset version", "delete", "fo5rp4m", "p1:fo5rp4m"), "deleted digits:fo5rp4m"),
+    (line("dataset version", "delete", "fo5rp4m", "gone:fo5rp4m"), "deleted fo5rp4m"),
+    (
+        line("dataset version", "change", "fo5rp4m", "p1:fo5rp4m", after={"message": "x"}),
+        "changed the message of digits:fo5rp4m",
+    ),
+    (
+        line(
+            "dataset", "tag", "mnist", before={"version_tags": {}}, after={"version_tags": {"v1": "fo5rp4m"}}
+        ),
+        "tagged mnist:fo5rp4m as v1",
+    ),
+    (
+        line("dataset", "untag", "mnist", before={"version_tags": {"v1": "a"}}, after={"version_tags": {}}),
+        "took the tag v1 away from dataset mnist",
+    ),
 ]
 
 

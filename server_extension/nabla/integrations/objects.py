@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from nabla.errors import BadInput, NablaError, NoSpace, NotFound
+from nabla.integrations import archives
 from nabla.schema import Manifest
 
 FICLONE = 0x40049409
@@ -27,9 +27,6 @@ PATH_BYTES = 3000
 """Bytes of the longest path in a snapshot; the kernel takes 4095 with the folder it is laid out in."""
 _ODD = frozenset({b"", b".", b".."})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_BLOCK = 512
-_SKIPPED = (b"x", b"g")
-"""Tar members that only describe others; what they say is not needed."""
 _pausing = threading.Lock()
 _pauses: list[None] = []
 
@@ -147,24 +144,15 @@ class Objects:
             raise disk_error(error, "The upload") from error
 
     def put_tar(self, team: str, archive: IO[bytes]) -> int:
-        """Store the members of an uncompressed tar, each named by its SHA-256; return how many.
-
-        Headers are read one by one: what `tarfile` would take into memory, or blow up from a few bytes
-        (long names, sparse files), is refused by its kind.
-        """
+        """Store the members of an uncompressed tar, each named by its SHA-256; return how many."""
         stored = 0
-        while member := _next_member(archive):
-            end = archive.tell() + member.size
-            if member.type not in _SKIPPED:
-                if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not _SHA256.fullmatch(
-                    member.name
-                ):
-                    raise BadInput(
-                        f"The archive holds {member.name[:80]!r}: it takes files named by their SHA-256."
-                    )
-                self.put(team, member.name, _Part(archive, member.size))
-                stored += 1
-            archive.seek(end + -member.size % _BLOCK)
+        for member in archives.members(archive):
+            if not _SHA256.fullmatch(member.name):
+                raise BadInput(
+                    f"The archive holds {member.name[:80]!r}: it takes files named by their SHA-256."
+                )
+            self.put(team, member.name, member.body)
+            stored += 1
         return stored
 
     def remove_all(self, team: str) -> None:
@@ -231,34 +219,6 @@ class Objects:
                 fcntl.ioctl(writer.fileno(), FICLONE, reader.fileno())
             except OSError:
                 shutil.copyfileobj(reader, writer, CHUNK)
-
-
-class _Part:
-    """The next bytes of a file, as a file."""
-
-    def __init__(self, whole: IO[bytes], size: int) -> None:
-        self._whole, self._left = whole, size
-
-    def read(self, size: int, /) -> bytes:
-        piece = self._whole.read(min(size, self._left))
-        if not piece and self._left:
-            raise BadInput("The archive is cut off: send it again.")
-        self._left -= len(piece)
-        return piece
-
-
-def _next_member(archive: IO[bytes]) -> tarfile.TarInfo | None:
-    """Read the next header of a tar, or None at its end."""
-    header = archive.read(_BLOCK)
-    if not header.strip(b"\0"):
-        return None
-    try:
-        member = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
-    except (tarfile.HeaderError, ValueError) as error:
-        raise BadInput(f"The body is no uncompressed tar archive: {error}.") from None
-    if member.size < 0:
-        raise BadInput(f"The body is no uncompressed tar archive: a size of {member.size}.")
-    return member
 
 
 def _as_json(manifest: Manifest) -> Iterator[str]:

@@ -36,13 +36,16 @@ class VersionFiles:
         dataset, _, name = version.partition(":")
         return self.root / dataset / f"{name}{SUFFIX}"
 
-    def create(self, version: str, base: str | None = None) -> None:
-        """Make the index of a new version, empty or with the files of `base`; one that is there stays.
+    def create(self, version: str, base: str | None = None) -> bool:
+        """Make the index of a new version, empty or with the files of `base`; False: one is there, and stays.
 
         Raises `NotFound` when the base has none, `NoSpace` on a full disk; then nothing is left.
         """
-        with suppress(Conflict):
+        try:
             Index.create(self.path(version), None if base is None else self.path(base)).close()
+        except Conflict:
+            return False
+        return True
 
     @contextmanager
     def open(self, version: str) -> Iterator[Index]:

@@ -6,10 +6,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from nabla.caller import doing
-from nabla.errors import BadInput, Conflict
+from nabla.errors import BadInput, Conflict, NablaError
 from nabla.ids import ALPHABET
 from nabla.policy import Actor
 from nabla.schema import (
@@ -99,24 +100,15 @@ class DatasetVersions:
         version.id = f"{dataset.id}:{version.name}"
         if base is not None:
             await self._indexes.ensure(dataset, base)
-
-        def add(store: Transaction) -> DatasetVersion:
-            check_there(store.get(Dataset, dataset.id))
-            open_ones = store.count(
-                DatasetVersion, teams=None, parent=dataset.id, state=VersionState.UNCOMMITTED
-            )
-            if open_ones >= MOST_DRAFTS:
-                raise Conflict(
-                    f"The dataset {dataset.name!r} has {open_ones} open versions: commit or delete some."
-                )
-            return store.add(version)
-
+        files = self._indexes.files
         async with self._stores.turns(dataset).entering():
-            await asyncio.to_thread(self._indexes.files.create, version.id, base.id if base else None)
+            # The list before the row: a row without one would have lost its files.
+            made = await asyncio.to_thread(files.create, version.id, base.id if base else None)
             try:
-                return await self._store.call(add)
-            except BaseException:
-                await asyncio.to_thread(self._indexes.files.remove, version.id)
+                return await self._store.call(partial(_add, dataset, version))
+            except NablaError:
+                if made:
+                    await asyncio.to_thread(files.remove, version.id)
                 raise
 
     async def get(self, actor: Actor, ref: str, version: str) -> DatasetVersion:
@@ -256,6 +248,14 @@ class DatasetVersions:
         _, found = await self._refs.resolve(actor, f"{ref}:{version}")
         items, more = await self._store.read(lambda store: reads.page(store, found.id, cursor, limit))
         return Page[DatasetRead](items=items, cursor=more)
+
+
+def _add(dataset: Dataset, version: DatasetVersion, store: Transaction) -> DatasetVersion:
+    check_there(store.get(Dataset, dataset.id))
+    begun = store.count(DatasetVersion, teams=None, parent=dataset.id, state=VersionState.UNCOMMITTED)
+    if begun >= MOST_DRAFTS:
+        raise Conflict(f"The dataset {dataset.name!r} has {begun} open versions: commit or delete some.")
+    return store.add(version)
 
 
 def mark_deleted(store: Transaction, version: DatasetVersion) -> None:
