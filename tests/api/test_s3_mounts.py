@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nabla.backends import sandbox
 from nabla.content.entry import Cancelled, Progress
 from nabla.embedded import Embedded
 from nabla.errors import BadInput, Forbidden, TooLarge, Unavailable
@@ -179,6 +180,20 @@ class TestRuns:
         assert f"{total} bytes in {len(FILES)} files: 1000 bytes" in done["reason"]
         assert service.asked("GET", "raw/a.csv") == 0
 
+    @pytest.mark.skipif(not sandbox.find().program, reason="this machine has no bubblewrap that works")
+    def test_behind_walls_nobody_writes_to_the_copy(self, api, service):
+        cell = """
+import os
+for name in ("/datasets/raw/a.csv", "/datasets/raw/new", "/datasets/new"):
+    try:
+        open(name, "w").write("x")
+    except OSError as error:
+        print(name, error.errno)
+"""
+        done = final(api, start(api, cell, files={SETTINGS: settings(service)}))
+        assert done["state"] == "Succeeded", done["reason"]
+        assert said(api, done) == "/datasets/raw/a.csv 30\n/datasets/raw/new 30\n/datasets/new 30\n"
+
     def test_a_run_that_is_repeated_reads_the_bucket_as_it_is_then(self, api, service):
         first = final(api, start(api, READ, files={SETTINGS: settings(service)}))
         service.write("data", "raw/later.txt", b"new")
@@ -338,5 +353,7 @@ class TestCopies:
             self.copy(service, tmp_path, most=10)
         with pytest.raises(Forbidden):
             self.copy(service, tmp_path, secret_access_key="another")
+        with pytest.raises(Forbidden, match="is not open to everybody"):
+            self.copy(service, tmp_path, access_key="", secret_access_key="")
         with pytest.raises(Unavailable):
             self.copy(service, tmp_path, endpoint="http://127.0.0.1:1", tries=1)

@@ -15,7 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from nabla.content.entry import Cancelled, Progress, Report, check_path
-from nabla.errors import BadInput, NoSpace, TooLarge, Unavailable
+from nabla.errors import BadInput, Forbidden, NoSpace, TooLarge, Unavailable
 from nabla.integrations.objects import disk_error
 from nabla.integrations.s3 import S3Settings, code_of, connect, told
 
@@ -78,6 +78,12 @@ class BucketCopy:
             self._fetch_all(client, found, tree, size)
             target.parent.mkdir(parents=True, exist_ok=True)
             tree.rename(target)
+        except Forbidden as error:
+            if self.settings.access_key:
+                raise
+            raise Forbidden(
+                f"{self.called} is not open to everybody: it needs an accessKeyId and a secretAccessKey."
+            ) from error
         except OSError as error:
             raise disk_error(error, f"What {self.called} holds") from error
         finally:
