@@ -150,17 +150,6 @@ export function DatasetHeader(props: Props & { onFiles: (files: Incoming[]) => v
           <p>{dataset.description}</p>
         )}
         <Facts {...props} />
-        <div className="nabla-Dataset-line">
-          {model.chosen && <References {...props} />}
-          <TagEditor
-            tags={dataset.tags}
-            trans={trans}
-            editable={writable}
-            suggest={props.suggestTags}
-            onChange={tags => void model.change({ tags })}
-          />
-        </div>
-        <ErrorLine message={model.error ?? model.versions.error} />
       </div>
       {asking ? (
         <Confirm
@@ -191,6 +180,17 @@ export function DatasetHeader(props: Props & { onFiles: (files: Incoming[]) => v
           {writable && <PickFiles trans={trans} onFiles={props.onFiles} primary />}
         </div>
       )}
+      <div className="nabla-Dataset-line">
+        {model.chosen && <References {...props} />}
+        <TagEditor
+          tags={dataset.tags}
+          trans={trans}
+          editable={writable}
+          suggest={props.suggestTags}
+          onChange={tags => void model.change({ tags })}
+        />
+      </div>
+      <ErrorLine message={model.error ?? model.versions.error} />
     </header>
   );
 }

@@ -1,7 +1,8 @@
 import { closeIcon, downloadIcon } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { DatasetFile, DatasetVersion } from '../../generated/api';
 import { look, type Preview } from '../../model/preview';
 import { Replay } from '../../model/replay';
@@ -140,7 +141,7 @@ function NotebookPreview({
   notebook: Extract<Preview, { kind: 'notebook' }>['notebook'];
 } & Pick<DatasetProps, 'renderers' | 'trans'>) {
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const place = box.current;
     let view: Widget | null = null;
     let wanted = true;
@@ -154,6 +155,10 @@ function NotebookPreview({
     });
     return () => {
       wanted = false;
+      if (view && !view.node.isConnected) {
+        // The page took it out already, and told nobody.
+        MessageLoop.sendMessage(view, Widget.Msg.AfterDetach);
+      }
       view?.dispose();
     };
   }, [notebook, renderers, trans]);

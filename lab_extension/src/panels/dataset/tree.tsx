@@ -143,7 +143,6 @@ function useView(box: React.RefObject<HTMLElement>) {
     }
   };
   useLayoutEffect(() => {
-    measure();
     const observer = new ResizeObserver(measure);
     if (box.current) {
       observer.observe(box.current);
@@ -176,13 +175,15 @@ export function Tree(props: Props) {
     }
   };
   const at = tree.activeRow;
-  const row = rows[at];
   const keys = (event: React.KeyboardEvent): void => {
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) {
       return;
     }
+    // As the tree is now: what was drawn last may be one key behind.
     const { key } = event;
-    const next = moved(key, at, Math.max(1, view.rows - 2), rows);
+    const { rows: lines, activeRow: place } = tree;
+    const row = lines[place];
+    const next = moved(key, place, Math.max(1, view.rows - 2), lines);
     if (key === 'Enter' || key === ' ') {
       if (row?.file?.type === 'file') {
         onOpen(row.file);
@@ -198,12 +199,12 @@ export function Tree(props: Props) {
     } else if (row?.open && key === 'ArrowLeft') {
       tree.toggle(row, false);
     } else {
-      const place = Math.max(0, Math.min(rows.length - 1, next));
-      const file = rows[place]?.file;
+      const there = Math.max(0, Math.min(lines.length - 1, next));
+      const file = lines[there]?.file;
       if (file) {
         tree.select(file.path);
       }
-      show(place);
+      show(there);
     }
     event.preventDefault();
     event.stopPropagation();
