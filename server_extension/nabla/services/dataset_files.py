@@ -163,15 +163,17 @@ class DatasetFiles:
         turns = self._stores.turns(dataset)
         async with turns.entering(), self._indexes.changing(dataset, version):
             missing: dict[str, None] = {}
+            going = False
             batches = read_entries(lines)
             while batch := await asyncio.to_thread(next, batches, None):
+                going = going or any(one.gone for one in batch)
                 await turns.keep([one.md5 for one in batch if one.md5 is not None])
                 missing.update(dict.fromkeys(await asyncio.to_thread(_missing, store, batch)))
                 if len(missing) >= MISSING:
                     break
             if missing:
                 return Entered(missing=list(missing)[:MISSING])
-            return await self._indexes.change(version, lambda index: _apply(index, lines, store))
+            return await self._indexes.change(version, lambda index: _apply(index, lines, store, going=going))
 
     async def manifest(self, dataset: Dataset, version: DatasetVersion) -> AsyncIterator[bytes]:
         """Yield the files of a version as JSON lines, by path."""
@@ -257,11 +259,11 @@ def _size(one: FileEntry) -> int:
     return one.size if one.size or one.md5 == EMPTY else -1
 
 
-def _apply(index: Index, lines: IO[bytes], store: ObjectStore) -> Entered:
+def _apply(index: Index, lines: IO[bytes], store: ObjectStore, *, going: bool) -> Entered:
     """Change an index as the lines say, in one step."""
     entered = Entered()
     with index.change():
-        for batch in read_entries(lines):
+        for batch in read_entries(lines) if going else ():
             entered.deleted += sum(index.remove(one.path) for one in batch if one.gone)
         for batch in read_entries(lines):
             entries = [
