@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import shutil
-import tarfile
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from moto.s3.models import get_canned_acl
 
@@ -23,6 +19,7 @@ from s3_server import ACCESS_KEY, SECRET_KEY, _backend
 from world import World
 
 from .conftest import final, start, until
+from .public import client, fetched, files, list_in, over, serve, state, tar_gz
 
 
 @pytest.fixture(scope="module")
@@ -39,61 +36,6 @@ def brain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
     embedded = serve(home)
     yield embedded
     embedded.stop()
-
-
-def serve(home: Path) -> Embedded:
-    embedded = Embedded(home, "the tests")
-    embedded.nabla.allowed_addresses = ["127.0.0.1/32"]
-    embedded.start()
-    embedded.nabla.public_fetches.first_wait = 0.01
-    return embedded
-
-
-def list_in(brain: Embedded, name: str, *sources: dict[str, Any], **about: Any) -> None:
-    """Add a dataset to the admin's catalogue."""
-    lines = [f"- name: {name}", "  licence: CC0 1.0", *(f"  {key}: {value}" for key, value in about.items())]
-    lines.append("  sources:")
-    for source in sources:
-        given = [f"{key}: {value}" for key, value in source.items()]
-        lines += [f"    - {given[0]}", *(f"      {one}" for one in given[1:])]
-    (brain.home / "catalogue" / f"{name}.yaml").write_text("\n".join(lines))
-
-
-def state(api: httpx.Client, name: str) -> dict[str, Any]:
-    return dict(api.get(f"public-datasets/{name}").raise_for_status().json())
-
-
-def over(api: httpx.Client, name: str) -> dict[str, Any]:
-    """Return a public dataset once it is not being fetched any more."""
-
-    def look() -> dict[str, Any] | None:
-        found = state(api, name)
-        return found if found["state"] != "Fetching" else None
-
-    return dict(until(look, f"the end of the fetch of {name}"))
-
-
-def fetched(api: httpx.Client, name: str) -> dict[str, Any]:
-    answer = api.post(f"public-datasets/{name}/fetch")
-    assert answer.status_code == 202, answer.text
-    return over(api, name)
-
-
-def files(api: httpx.Client, name: str) -> dict[str, bytes]:
-    """Return the files of the newest version of a public dataset."""
-    where = f"datasets/public%2F{name}/versions/latest/files"
-    listed = api.get(where, params={"recursive": "true"}).raise_for_status().json()["items"]
-    return {one["path"]: api.get(f"{where}/{one['path']}").raise_for_status().content for one in listed}
-
-
-def tar_gz(entries: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
-        for name, body in entries.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(body)
-            archive.addfile(member, io.BytesIO(body))
-    return made.getvalue()
 
 
 def test_the_list_has_what_nabla_brings_and_finds_words(api):
@@ -348,11 +290,6 @@ def test_a_fetch_survives_a_restart_and_asks_for_the_rest_only(tmp_path, world):
     path, wanted = world.asked[-1]
     assert path == "/half"
     assert int(wanted.removeprefix("bytes=").rstrip("-")) > 1_000_000
-
-
-def client(brain: Embedded) -> httpx.Client:
-    transport = httpx.HTTPTransport(uds=str(brain.socket))
-    return httpx.Client(transport=transport, base_url="http://nabla/nabla/api/v1/", timeout=60)
 
 
 def test_the_sdk_waits_and_says_why_it_did_not_work(brain, world):
