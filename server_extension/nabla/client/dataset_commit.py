@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -81,9 +82,7 @@ class FolderCommit:
             ]
             base = self._base(plans)
             where = ", ".join(f"{socket.gethostname()}:{path.absolute()}" for path, _ in sources)
-            version = self._versions.begin(
-                self._dataset, message=message, base=base, made_by=Lineage(source=where[:1000])
-            )
+            version = self._begin(message, where, base)
             sender = Sender(self._transport, version.id, Tally(self._report, doing="sending"))
             try:
                 self._fill(sender, plans, sources, based=base is not None)
@@ -100,7 +99,7 @@ class FolderCommit:
         self, contents: Iterable[Content], message: str, source: str, total: Total | None = None
     ) -> DatasetVersion:
         """Make a version of contents from anywhere; `total` is how many they are, as far as is known."""
-        version = self._versions.begin(self._dataset, message=message, made_by=Lineage(source=source[:1000]))
+        version = self._begin(message, source)
         sender = Sender(self._transport, version.id, Tally(self._report, *(total or Total()), "sending"))
         try:
             sender.send(contents)
@@ -121,6 +120,19 @@ class FolderCommit:
             ]
             sender = Sender(self._transport, version.id, Tally(self._report, doing="sending"))
             self._fill(sender, plans, sources, based=False)
+
+    def _begin(self, message: str, source: str, base: str | None = None) -> DatasetVersion:
+        """Begin the version; one whose answer an interruption kept from us is taken back, too."""
+        made_by = Lineage(source=source[:1000])
+        with ThreadPoolExecutor(1) as thread:
+            begun = thread.submit(
+                self._versions.begin, self._dataset, message=message, base=base, made_by=made_by
+            )
+            try:
+                return begun.result()
+            except KeyboardInterrupt as error:
+                self._take_back(begun.result(), 0, error)
+                raise
 
     def _base(self, plans: Sequence[tuple[Plan, str]]) -> str | None:
         """Return the version that the one folder was when it was last committed, if it is there still."""

@@ -81,11 +81,13 @@ class Sender:
         """Enter changes into the version; return what the store lacks, and then nothing was changed."""
         lines = b"".join(one.model_dump_json(exclude_defaults=True).encode() + b"\n" for one in changes)
         headers = {"Content-Type": "application/x-ndjson"}
+        # Counted before it is answered: who is interrupted in between has entered them, too.
+        self.entered += len(changes)
         answer = persist(
             lambda: self._transport.ask("POST", f"{self._path}/entries", content=lines, headers=headers)
         )
         missing = self._transport.read(Entered, answer).missing
-        self.entered += 0 if missing else len(changes)
+        self.entered -= len(changes) if missing else 0
         return missing
 
     def enter_all(self, changes: Collection[FileEntry]) -> None:
