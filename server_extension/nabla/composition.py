@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +61,10 @@ if TYPE_CHECKING:
     from nabla.services.tokens import Tokens
     from nabla.services.vault import Vault
     from nabla.store import Store
+
+
+THREADS = 32
+"""That wait for disks and other machines, at once."""
 
 
 class Parts:
@@ -126,6 +132,9 @@ async def compose(nabla: Nabla) -> None:
     from nabla.reconciler import Reconciler
     from nabla.store import Store
 
+    # Work on large data takes a thread for minutes: the small looks at files must not wait behind it.
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nabla")
+    asyncio.get_running_loop().set_default_executor(threads)
     home = Path(nabla.home)
     nabla.store = Store(nabla.database_url)
     await nabla.store.open()
