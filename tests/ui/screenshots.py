@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/hub"), str(ROOT / "tests/ui")]
 
-from house import House, call  # noqa: E402
+from house import House, call, until  # noqa: E402
 from lab import EXAMPLE, PASSWORD, PATIENCE, Lab, launch, nabla, visit, write_notebook  # noqa: E402
 from playwright.sync_api import Browser, expect, sync_playwright  # noqa: E402
 
@@ -30,6 +31,7 @@ def main() -> None:
                 live(lab)
                 both_themes(lab)
                 together(lab)
+                data(lab)
         finally:
             browser.close()
             house.stop()
@@ -109,6 +111,37 @@ def together(lab: Lab) -> None:
     nabla(run, "link-create").click()
     nabla(run, "link-address").wait_for()
     save(lab, "share")
+
+
+def data(lab: Lab) -> None:
+    """Show a dataset with two versions, and a table of the newest beside its files."""
+    token = lab.house.admin().token(lab.house.owner)
+
+    def ask(method: str, path: str, **body: Any) -> Any:
+        answer = call(lab.house, token, method, path, **body)
+        answer.raise_for_status()
+        return answer.json()
+
+    ask("POST", "datasets", json={"name": "penguins", "description": "Penguins of three islands, measured."})
+    for count, message in ((40, "As measured"), (60, "The third island came in")):
+        lines = [
+            f"{n},{('Adelie', 'Gentoo', 'Chinstrap')[n % 3]},{38 + n % 13}.{n % 10}" for n in range(count)
+        ]
+        version = ask("POST", "datasets/penguins/versions", json={"message": message})["name"]
+        base = f"datasets/penguins/versions/{version}"
+        ask("PUT", f"{base}/files/tables/train.csv", content="\n".join(["id,species,bill_mm", *lines]))
+        ask("PUT", f"{base}/files/README.md", content="# Penguins\n")
+        ask("POST", f"{base}/commit")
+        until(lambda version=version: ask("GET", "datasets/penguins")["latest"] == version, "the commit")
+    ask("PUT", "datasets/penguins/tags/v2", json={"version": "latest"})
+    for theme, suffix in (("light", ""), ("dark", "-dark")):
+        lab.theme(theme)
+        nabla(lab.sidebar(), "dataset-row").filter(has_text="penguins").click()
+        page = lab.shown("dataset-page")
+        page.locator('[data-nabla="file"][data-path="tables"]').click()
+        page.locator('[data-nabla="file"][data-path="tables/train.csv"]').click()
+        nabla(page, "preview-table").wait_for()
+        save(lab, f"dataset{suffix}")
 
 
 def save(lab: Lab, name: str) -> None:

@@ -105,7 +105,9 @@ class Data:
     def fill(self, name: str, entries: list[tuple[str, bytes]], message: str) -> str:
         """Make and commit a version over the API, and return its name."""
         self.ask("POST", "datasets", json={"name": name})
-        version = f"datasets/{name}/versions/" + self.ask("POST", f"datasets/{name}/versions", json={})["name"]
+        version = (
+            f"datasets/{name}/versions/" + self.ask("POST", f"datasets/{name}/versions", json={})["name"]
+        )
         body = io.BytesIO()
         with tarfile.open(fileobj=body, mode="w") as tar:
             for sum_, content in {md5(content).hexdigest(): content for _, content in entries}.items():
@@ -114,7 +116,9 @@ class Data:
                 tar.addfile(member, io.BytesIO(content))
         self.ask("PUT", f"{version}/objects", content=body.getvalue())
         lines = [{"path": p, "md5": md5(c).hexdigest(), "size": len(c)} for p, c in entries]
-        told = self.ask("POST", f"{version}/entries", content="".join(json.dumps(line) + "\n" for line in lines))
+        told = self.ask(
+            "POST", f"{version}/entries", content="".join(json.dumps(line) + "\n" for line in lines)
+        )
         assert told["entered"] == len(entries), told
         self.ask("PATCH", version, json={"message": message})
         self.ask("POST", f"{version}/commit")
@@ -169,7 +173,7 @@ def test_tables_images_and_notebooks_are_seen_without_running_what_is_in_them(da
     expect(nabla(page, "preview-table").locator("tbody tr")).to_have_count(40, timeout=PATIENCE)
     expect(nabla(page, "preview-table")).to_contain_text("row 7")
     file(page, "blue.png").click()
-    expect(nabla(page, "preview")).to_contain_text("64 × 48", timeout=PATIENCE)
+    expect(nabla(page, "preview")).to_contain_text("64 \u00d7 48", timeout=PATIENCE)
     file(page, "look.ipynb").click()
     shown = nabla(page, "preview-notebook")
     expect(shown).to_contain_text("from a dataset", timeout=PATIENCE)
@@ -231,7 +235,9 @@ def test_a_folder_of_100000_files_is_moved_through_at_once(data: Data) -> None:
     file(page, "all/099999.txt").click()
     expect(nabla(page, "preview-text")).to_have_text("x\n", timeout=PATIENCE)
     nabla(page, "files-search").fill("")
-    tree.evaluate("tree => { tree.scrollTop = tree.scrollHeight; }")
+    expect(file(page, "all")).to_be_visible(timeout=PATIENCE)
+    tree.focus()
+    tree.press("End")
     expect(file(page, "folder-0999")).to_be_visible(timeout=PATIENCE)
 
 

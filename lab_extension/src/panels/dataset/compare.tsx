@@ -15,19 +15,15 @@ const SIGNS = { added: '+', removed: '−', changed: '~' };
 
 function Counts({ count, trans }: { count: DifferenceCount } & Pick<Props, 'trans'>) {
   const { added, removed, changed, unchanged } = count;
-  const size = (many: number): string => (many ? ` (${bytes(many)})` : '');
   return (
     <p className="nabla-Facts" data-nabla="difference-count" role="status">
-      <span>
-        {trans.__('%1 added', added.toLocaleString())}
-        {size(count.added_bytes)}
-      </span>
-      <span>
-        {trans.__('%1 removed', removed.toLocaleString())}
-        {size(count.removed_bytes)}
-      </span>
+      <span>{trans.__('%1 added', added.toLocaleString())}</span>
+      <span>{trans.__('%1 removed', removed.toLocaleString())}</span>
       <span>{trans.__('%1 changed', changed.toLocaleString())}</span>
       <span>{trans.__('%1 the same', unchanged.toLocaleString())}</span>
+      <span>
+        +{bytes(count.added_bytes)} −{bytes(count.removed_bytes)}
+      </span>
     </p>
   );
 }
