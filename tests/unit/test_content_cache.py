@@ -10,37 +10,19 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from cached import DEADLINE, FILES, Counting, contents, damage, garbage, loose, until, version
 
 from nabla.backends import sandbox
 from nabla.content.cache import Cache, Version
 from nabla.content.entry import Cancelled, Entry, Progress, Total
-from nabla.content.local import LocalStore
 from nabla.content.objects import key_of
 from nabla.content.s3 import S3Store
-from nabla.errors import BadInput, NablaError, NoSpace, NotFound
+from nabla.errors import BadInput, NablaError, NotFound
 from s3_server import LOOPBACK, S3
-
-DEADLINE = 60.0
-
-
-class Counting(LocalStore):
-    """A store that counts what is fetched from it, and lets whoever fetches wait at a gate."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.fetched: list[str] = []
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def fetch(self, md5: str, target: Path, size: int = -1) -> None:
-        self.fetched.append(md5)
-        assert self.gate.wait(DEADLINE)
-        super().fetch(md5, target, size)
 
 
 @pytest.fixture
@@ -51,43 +33,6 @@ def store(tmp_path: Path) -> Counting:
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache", limit=1 << 30)
-
-
-def version(store: LocalStore, files: Mapping[str, bytes], label: str = "digits:fo5rp4m") -> Version:
-    """Store files, and return the version of them."""
-    entries = []
-    for path, body in sorted(files.items()):
-        md5 = hashlib.md5(body).hexdigest()
-        store.add(md5, body)
-        entries.append(Entry(path, md5, len(body)))
-    name = hashlib.md5(repr(entries).encode()).hexdigest() + ".dir"
-    total = Total(len(entries), sum(entry.size for entry in entries))
-    return Version("t1", name, lambda: iter(entries), store, total, label)
-
-
-def contents(tree: Path) -> dict[str, bytes]:
-    """Return the files below a folder."""
-    return {
-        path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*") if path.is_file()
-    }
-
-
-def garbage(root: Path) -> list[Path]:
-    """Return what is in a cache and neither a content nor a file of a whole tree."""
-    return [
-        path
-        for path in root.rglob("*")
-        if any(part.startswith((".new", ".gone")) for part in path.relative_to(root).parts)
-        or path.parent.name == "receiving"
-    ]
-
-
-def loose(root: Path) -> set[str]:
-    """Return the MD5s of the contents that a cache has."""
-    return {path.parent.name + path.name for path in root.glob("*/objects/*/*")}
-
-
-FILES = {"a.txt": b"one", "sub/b.txt": b"two", "sub/deep/c.txt": b"three", "sub/same.txt": b"one"}
 
 
 class TestATree:
@@ -224,13 +169,6 @@ def stopper(stop: threading.Event) -> Callable[[Progress], None]:
     return report
 
 
-def until(check: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not check():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.01)
-
-
 class TestWhatGoesWrong:
     """Nothing half is ever seen."""
 
@@ -287,7 +225,8 @@ class TestWhatGoesWrong:
             import sys
             from pathlib import Path
             sys.path[:0] = sys.argv[2:]
-            from unit.test_content_cache import *
+            from unit.cached import *
+            from nabla.content.cache import Cache
             from nabla.errors import NoSpace
             base = Path(sys.argv[1])
             store = Counting(base / "store")
@@ -317,13 +256,6 @@ class TestWhatGoesWrong:
         )
         assert left == "0 0"
         assert fits == "{'a': b'fits'}"
-
-
-def damage(store: LocalStore, body: bytes, other: bytes) -> None:
-    """Let the object of a content hold other bytes."""
-    path = store.path(hashlib.md5(body).hexdigest())
-    path.chmod(0o644)
-    path.write_bytes(other)
 
 
 class TestABucket:
@@ -368,119 +300,3 @@ class TestABucket:
             cache.lay_out(wanted, "run")
         assert name in said.value.message
         assert not cache.tree("t1", wanted.hash).exists()
-
-
-class TestItsSize:
-    """What goes, and what stays."""
-
-    @pytest.fixture
-    def small(self, tmp_path: Path) -> Cache:
-        return Cache(tmp_path / "cache", limit=2500)
-
-    def of(self, store: Counting, letter: str) -> Version:
-        return version(store, {"file": letter.encode() * 1000}, f"digits:{letter * 7}")
-
-    def test_what_was_used_longest_ago_goes(self, small: Cache, store: Counting) -> None:
-        wanted = {letter: self.of(store, letter) for letter in "abc"}
-        for place, letter in enumerate("ab"):
-            tree = small.lay_out(wanted[letter], letter)
-            os.utime(tree, (place, place))
-        small.lay_out(wanted["a"], "a")
-        for letter in "ab":
-            small.room.let_go(letter)
-        small.lay_out(wanted["c"], "c")
-        there = {letter for letter in "abc" if small.tree("t1", wanted[letter].hash).exists()}
-        assert there == {"a", "c"}
-        assert small.room.total == 2000
-
-    def test_what_is_held_stays_and_the_next_is_told_why_it_has_no_room(
-        self, small: Cache, store: Counting
-    ) -> None:
-        for letter in "ab":
-            small.lay_out(self.of(store, letter), letter)
-        with pytest.raises(NoSpace, match=r"digits:ccccccc needs more room .* 2\.5 kB in all"):
-            small.lay_out(self.of(store, "c"), "c")
-        for letter in "ab":
-            assert contents(small.tree("t1", self.of(store, letter).hash)) == {"file": letter.encode() * 1000}
-        assert small.room.total == 2000
-        assert garbage(small.root) == []
-
-    def test_what_a_process_has_mounted_stays(self, small: Cache, store: Counting, tmp_path: Path) -> None:
-        if not sandbox.find().program:
-            pytest.skip("it is mounted with bubblewrap, which this machine has not")
-        wanted = self.of(store, "a")
-        tree = small.lay_out(wanted, "a")
-        command = ["bwrap", "--ro-bind", "/", "/", "--proc", "/proc", "--tmpfs", "/mnt"]
-        command += ["--ro-bind", str(tree), "/mnt/data"]
-        shows = subprocess.Popen(
-            [*command, "sh", "-c", "echo ready; read line; cat /mnt/data/file"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert shows.stdout is not None
-        assert shows.stdout.readline() == "ready\n"
-        small.room.let_go("a")
-        for letter in "bc":
-            small.lay_out(self.of(store, letter), letter)
-            small.room.let_go(letter)
-        said, _ = shows.communicate("go\n", timeout=DEADLINE)
-        assert said == "a" * 1000
-        small.lay_out(self.of(store, "d"), "d")
-        small.lay_out(self.of(store, "e"), "e")
-        assert not tree.exists()
-
-    def test_a_version_that_is_larger_than_all_of_it_is_refused(self, small: Cache, store: Counting) -> None:
-        wanted = version(store, {str(n): bytes([n]) * 500 for n in range(10)})
-        with pytest.raises(NoSpace, match="needs more room"):
-            small.lay_out(wanted, "run")
-        assert not small.tree("t1", wanted.hash).exists()
-        assert small.room.total == 0
-
-    def test_a_fifth_of_the_disk_is_what_it_takes_by_itself(self, tmp_path: Path) -> None:
-        import shutil
-
-        found = Cache(tmp_path / "cache").room.limit
-        assert found == shutil.disk_usage(tmp_path).total // 5
-
-
-class TestTheNextStart:
-    """What a process that died has left."""
-
-    def test_garbage_is_swept_and_trees_stay(self, cache: Cache, store: Counting) -> None:
-        wanted = version(store, FILES)
-        tree = cache.lay_out(wanted, "run")
-        for name in (".new-x", ".gone-y"):
-            (tree.parent / name / "sub").mkdir(parents=True)
-            (tree.parent / name / "sub" / "file").write_text("left")
-            (tree.parent / name / "sub").chmod(0o555)
-        (cache.root / "t1" / "receiving").mkdir(exist_ok=True)
-        (cache.root / "t1" / "receiving" / "half").write_text("left")
-        later = Cache(cache.root, limit=1 << 30)
-        later.room.open()
-        assert garbage(cache.root) == []
-        store.fetched.clear()
-        assert contents(later.lay_out(wanted, "run")) == FILES
-        assert store.fetched == []
-        assert later.room.total == 11
-
-    def test_after_the_machine_went_down_only_what_was_on_the_disk_is_trusted(
-        self, cache: Cache, store: Counting
-    ) -> None:
-        old = version(store, FILES)
-        cache.lay_out(old, "run")
-        until((cache.root / ".synced").exists, "the disk to have written")
-        first = (cache.root / ".synced").read_text()
-        young = version(store, FILES | {"new.txt": b"four"})
-        cache.lay_out(young, "run")
-        until(lambda: (cache.root / ".synced").read_text() != first, "the disk to have written again")
-        (cache.root / ".synced").write_text(first)
-        (cache.root / ".boot").write_text("another start of the machine")
-        for path in [cache.tree("t1", old.hash), *cache.root.glob("t1/objects/*/*")]:
-            if path.name != hashlib.md5(b"four").hexdigest()[2:]:
-                os.utime(path, (0, 0))
-        later = Cache(cache.root, limit=1 << 30)
-        later.room.open()
-        assert cache.tree("t1", old.hash).is_dir()
-        assert not cache.tree("t1", young.hash).exists()
-        store.fetched.clear()
-        assert contents(later.lay_out(young, "run")) == FILES | {"new.txt": b"four"}
-        assert store.fetched == [hashlib.md5(b"four").hexdigest()]
