@@ -33,6 +33,7 @@ def test_a_folder_becomes_a_version_and_comes_back_byte_for_byte(
     assert version.state == VersionState.COMMITTED
     assert version.files == 32
     assert version.size == sum(len(body) for body in told(source).values())
+    assert version.added == version.size
     assert seen[-1].doing == "committing"
     assert max(one.done_bytes for one in seen) == version.size
     total = client.datasets.files.get(f"round {where}:v1", tmp_path / "out")

@@ -58,6 +58,16 @@ class LocalStore(ObjectStore):
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def since(self, contents: Iterable[str], moment: float) -> dict[str, int]:
+        """Return which contents came here after `moment` (seconds since the epoch), with their bytes."""
+        found = {}
+        for md5 in contents:
+            with suppress(OSError):
+                info = os.stat(f"{self.root}/{key_of(md5)}")  # noqa: PTH116
+                if info.st_mtime >= moment:
+                    found[md5] = info.st_size
+        return found
+
     def add(self, md5: str, data: bytes) -> int:
         """Store `data`, whose MD5 the caller has computed, unless it is here; return the bytes added.
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 from pydantic import ValidationError
 
 from nabla.content.entry import Entry, check_path
+from nabla.content.local import LocalStore
 from nabla.content.objects import PIECE
 from nabla.errors import BadInput, Damaged, NotFound, did_you_mean
 from nabla.policy import Actor
@@ -46,6 +47,8 @@ LINE = 1 << 15
 VERIFIED_BYTES = 1 << 30
 """Bytes after which one call of `verify` ends, whatever is left."""
 VERIFIED_FILES = 2000
+TICK = 0.05
+"""Seconds that the clock of a file system may be behind."""
 NEAR = 1000
 """Names of a folder that a wrong one is compared with."""
 EMPTY = hashlib.md5(usedforsecurity=False).hexdigest()
@@ -169,11 +172,19 @@ class DatasetFiles:
                 going = going or any(one.gone for one in batch)
                 await turns.keep([one.md5 for one in batch if one.md5 is not None])
                 missing.update(dict.fromkeys(await asyncio.to_thread(_missing, store, batch)))
+                if actor.kind == "local" and isinstance(store, LocalStore):
+                    await asyncio.to_thread(self._note_stored, store, version, batch)
                 if len(missing) >= MISSING:
                     break
             if missing:
                 return Entered(missing=list(missing)[:MISSING])
             return await self._indexes.change(version, lambda index: _apply(index, lines, store, going=going))
+
+    def _note_stored(self, store: LocalStore, version: DatasetVersion, batch: Sequence[FileEntry]) -> None:
+        """Count what a client on this disk has stored itself since it began the version."""
+        named = (one.md5 for one in batch if one.md5 is not None)
+        if stored := store.since(named, version.created.timestamp() - TICK):
+            self._indexes.files.note_sent(version.id, stored)
 
     async def manifest(self, dataset: Dataset, version: DatasetVersion) -> AsyncIterator[bytes]:
         """Yield the files of a version as JSON lines, by path."""
