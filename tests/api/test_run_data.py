@@ -210,6 +210,8 @@ class TestOutputs:
         run = final(api, start(api, cell, outputs={"a": "many-a", "b": "many-b"}))
         found = {name: files_of(api, id) for name, id in run["outputs"].items()}
         assert found == {"a": {"file": b"a"}, "b": {"file": b"b"}}
+        made = api.get("datasets/many-a/versions/latest").json()
+        assert (made["size"], made["added"]) == (1, 1)
 
     def test_a_run_that_failed_commits_nothing(self, api: httpx.Client) -> None:
         run = final(api, start(api, WRITE, "1 / 0", outputs={"model": "never"}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from nabla.content.dir_object import read_dir
 from nabla.content.entry import Entry
 from nabla.content.index import Index
+from nabla.content.local import LocalStore
 from nabla.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ SENT = ".sent"
 WAIT = 60.0
 """Seconds that one writer waits for another one."""
 BATCH = 1000
+TICK = 0.05
+"""Seconds that the clock of a file system may be behind."""
 
 
 class VersionFiles:
@@ -100,6 +104,15 @@ class VersionFiles:
         """Remember contents (bytes by MD5) that the store lacked when somebody was about to send them."""
         with closing(self._sent(version)) as link, link:
             link.executemany("INSERT OR IGNORE INTO sent VALUES (?, ?)", contents.items())
+
+    def note_stored(self, version: str, store: ObjectStore, contents: Iterable[str], begun: datetime) -> None:
+        """Remember those of `contents` that came into a store on this disk since the version was begun."""
+        if not isinstance(store, LocalStore):
+            return
+        stream = iter(contents)
+        while batch := list(islice(stream, BATCH)):
+            if stored := store.since(batch, begun.timestamp() - TICK):
+                self.note_sent(version, stored)
 
     def sent(self, version: str) -> int:
         """Return the bytes of what the store lacked before this version, each content once."""

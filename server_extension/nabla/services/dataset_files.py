@@ -47,8 +47,6 @@ LINE = 1 << 15
 VERIFIED_BYTES = 1 << 30
 """Bytes after which one call of `verify` ends, whatever is left."""
 VERIFIED_FILES = 2000
-TICK = 0.05
-"""Seconds that the clock of a file system may be behind."""
 NEAR = 1000
 """Names of a folder that a wrong one is compared with."""
 EMPTY = hashlib.md5(usedforsecurity=False).hexdigest()
@@ -182,9 +180,8 @@ class DatasetFiles:
 
     def _note_stored(self, store: LocalStore, version: DatasetVersion, batch: Sequence[FileEntry]) -> None:
         """Count what a client on this disk has stored itself since it began the version."""
-        named = (one.md5 for one in batch if one.md5 is not None)
-        if stored := store.since(named, version.created.timestamp() - TICK):
-            self._indexes.files.note_sent(version.id, stored)
+        named = [one.md5 for one in batch if one.md5 is not None]
+        self._indexes.files.note_stored(version.id, store, named, version.created)
 
     async def manifest(self, dataset: Dataset, version: DatasetVersion) -> AsyncIterator[bytes]:
         """Yield the files of a version as JSON lines, by path."""

@@ -254,6 +254,8 @@ class PublicFetches:
                 index.put(store_folder(tree, store, stamps, report=work.report))
                 if not index.total().files:
                     raise BadInput("Its sources hold no file.")
+                named = (md5 for md5, _ in index.contents())
+                self._indexes.files.note_stored(version.id, store, named, version.created)
 
         while True:
             async with turns.entering():

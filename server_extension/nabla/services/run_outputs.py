@@ -169,6 +169,8 @@ class RunOutputs:
                 source = job / "outputs" / name
                 index.put(store_folder(source, store, stamps, report=work.report, trusted=job.parent))
                 index.collisions()
+                named = (md5 for md5, _ in index.contents())
+                self._indexes.files.note_stored(version.id, store, named, version.created)
 
         while True:
             async with turns.entering():
