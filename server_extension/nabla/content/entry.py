@@ -10,6 +10,8 @@ from nabla.errors import BadInput
 
 PATH_BYTES = 3000
 """Bytes of the longest path in a version; the kernel takes 4095 with the folder it is laid out in."""
+DEEP = 255
+"""Folders in one another: each is a line of an index, and is open while its files are laid out."""
 _ODD = frozenset({"", ".", ".."})
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_ .-]*/)*[A-Za-z0-9_][A-Za-z0-9_ .-]*")
 """What most paths look like: of a million files these need no closer look."""
@@ -68,4 +70,6 @@ def check_path(path: str) -> str:
             f"The path {path[:80]!r}… is too long: {PATH_BYTES} bytes, and 255 for a name, are the most.",
             field="path",
         )
+    if len(parts) > DEEP:
+        raise BadInput(f"{path[:200]!r}… is more than {DEEP} folders deep: move or pack it.", field="path")
     return path

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nabla.content.entry import check_path
+from nabla.content.entry import DEEP, check_path
 from nabla.errors import BadInput, NotFound
 
-DEEP = 255
-"""Folders in one another: each of them is open while what is in it is walked."""
 LINKS = 40
 """Links from one to the next; the kernel gives up after as many."""
 LINKED = 1_000_000
@@ -67,17 +65,17 @@ class Tree:
     """A source that is open: one thread walks it, others open its files."""
 
     def __init__(self, source: Path, trusted: Path | None = None) -> None:
-        self.source = source
+        self.source = source = source.absolute()
         self.single = ""
         if trusted is None:
-            trusted = source.absolute()
+            trusted = source
             if not trusted.is_dir():
                 self.single, trusted = trusted.name, trusted.parent
-        self._inside = [str(source.absolute()), os.path.realpath(source)]
+        self._inside = [str(source), os.path.realpath(source)]
         self._linked = 0
         top = _open_top(trusted, source)
         try:
-            inner = "" if self.single else str(source.relative_to(trusted))
+            inner = "" if self.single else str(source.relative_to(trusted.absolute()))
             self._root = _below(top, inner, source)
         finally:
             os.close(top)

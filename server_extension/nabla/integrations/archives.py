@@ -11,6 +11,8 @@ from nabla.errors import BadInput
 
 BLOCK = 512
 END = b"\0" * (2 * BLOCK)
+MOST = 1 << 60
+"""Bytes of a member at most: what a file can be searched to."""
 _DESCRIBING = (b"x", b"g")
 """Members that only describe others; what they say is not needed."""
 
@@ -54,7 +56,7 @@ def members(archive: IO[bytes]) -> Iterator[Member]:
             found = tarfile.TarInfo.frombuf(header.ljust(BLOCK, b"\0"), "utf-8", "replace")
         except (tarfile.HeaderError, ValueError) as error:
             raise BadInput(f"The body is no uncompressed tar archive: {error}.") from None
-        if found.size < 0:
+        if not 0 <= found.size <= MOST:
             raise BadInput(f"The body is no uncompressed tar archive: a size of {found.size}.")
         end = archive.tell() + found.size
         if found.type not in _DESCRIBING:

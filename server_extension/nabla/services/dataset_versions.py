@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from nabla.caller import doing
-from nabla.errors import BadInput, Conflict, NablaError
+from nabla.errors import BadInput, Conflict, NablaError, NotFound
 from nabla.ids import ALPHABET
-from nabla.policy import Actor
+from nabla.policy import Actor, decide
 from nabla.schema import (
     Dataset,
     DatasetRead,
@@ -23,9 +24,12 @@ from nabla.schema import (
     Lineage,
     NewDatasetVersion,
     Page,
+    Project,
+    Run,
     now,
 )
-from nabla.services.dataset_refs import called, check_open, check_there
+from nabla.schema.dataset import PUBLIC
+from nabla.services.dataset_refs import called, check_open, check_there, find_version
 from nabla.services.datasets import check_unread
 from nabla.states import VersionState
 from nabla.store import reads
@@ -105,7 +109,7 @@ class DatasetVersions:
             # The list before the row: a row without one would have lost its files.
             made = await asyncio.to_thread(files.create, version.id, base.id if base else None)
             try:
-                return await self._store.call(partial(_add, dataset, version))
+                return await self._store.call(partial(_add, dataset, version, base))
             except NablaError:
                 if made:
                     await asyncio.to_thread(files.remove, version.id)
@@ -121,8 +125,8 @@ class DatasetVersions:
     ) -> Page[DatasetVersion]:
         """Return the versions of a dataset, newest first."""
         dataset = await self._refs.dataset(actor, ref)
-        states = [VersionState.UNCOMMITTED, VersionState.COMMITTING]
-        wanted = None if committed is None else [VersionState.COMMITTED] if committed else states
+        begun, fixed = [VersionState.UNCOMMITTED, VersionState.COMMITTING], [VersionState.COMMITTED]
+        wanted = [*begun, *fixed] if committed is None else fixed if committed else begun
         page = await self._versions.list(
             teams=None, parent=dataset.id, state=wanted, q=q, cursor=cursor, limit=limit
         )
@@ -244,14 +248,38 @@ class DatasetVersions:
     async def reads(
         self, actor: Actor, ref: str, version: str, *, cursor: str | None, limit: int
     ) -> Page[DatasetRead]:
-        """Return who read a version, the last one first."""
-        _, found = await self._refs.resolve(actor, f"{ref}:{version}")
-        items, more = await self._store.read(lambda store: reads.page(store, found.id, cursor, limit))
-        return Page[DatasetRead](items=items, cursor=more)
+        """Return who read a version, the last one first; of runs that the actor may not see only whose.
+
+        Of a public one they see their own reads alone.
+        """
+        dataset, found = await self._refs.resolve(actor, f"{ref}:{version}")
+        only = actor.user if dataset.team == PUBLIC else None
+
+        def read(store: Transaction) -> Page[DatasetRead]:
+            items, more = reads.page(store, found.id, cursor, limit, only)
+            return Page[DatasetRead](items=[_seen(store, actor, one) for one in items], cursor=more)
+
+        return await self._store.read(read)
 
 
-def _add(dataset: Dataset, version: DatasetVersion, store: Transaction) -> DatasetVersion:
+def _seen(store: Transaction, actor: Actor, one: DatasetRead) -> DatasetRead:
+    """Return a read as the actor may know of it: without the run, unless they may see that."""
+    if not one.run or (one.user == actor.user and actor.limit is None):
+        return one
+    for kind, id in ((Run, one.run), (Project, one.project)):
+        with suppress(NotFound, BadInput):
+            if decide(actor, "read", store.get(kind, id)).allowed:
+                return one
+    return one.model_copy(update={"run": "", "run_name": "", "project": ""})
+
+
+def _add(
+    dataset: Dataset, version: DatasetVersion, base: DatasetVersion | None, store: Transaction
+) -> DatasetVersion:
     check_there(store.get(Dataset, dataset.id))
+    if base is not None:
+        # What is being deleted keeps no contents in the store any more.
+        find_version(store, dataset, base.name)
     begun = store.count(DatasetVersion, teams=None, parent=dataset.id, state=VersionState.UNCOMMITTED)
     if begun >= MOST_DRAFTS:
         raise Conflict(f"The dataset {dataset.name!r} has {begun} open versions: commit or delete some.")

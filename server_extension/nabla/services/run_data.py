@@ -81,8 +81,11 @@ class RunData:
         spec = run.spec
         run.inputs = await self._versions_of(actor, "inputs", spec.inputs)
         run.datasets = await self._versions_of(actor, "datasets", spec.datasets or {})
-        for name, ref in spec.outputs.items():
-            await self._check_output(actor, run.team, name, ref)
+        for name, ref in list(spec.outputs.items()):
+            try:
+                spec.outputs[name] = await self._output(actor, run.team, ref)
+            except NablaError as error:
+                raise BadInput(f"outputs.{name}: {error.message}", field=f"outputs.{name}") from error
 
     async def _versions_of(self, actor: Actor, place: str, refs: Mapping[str, str]) -> dict[str, str]:
         found = {}
@@ -102,23 +105,26 @@ class RunData:
             found[name] = version.id
         return found
 
-    async def _check_output(self, actor: Actor, team: str, name: str, ref: str) -> None:
+    async def _output(self, actor: Actor, team: str, ref: str) -> str:
+        """Return how the commit is to name the dataset of an output: a bare name is one of the run's team.
+
+        What a name means is settled now: at the end of the run somebody may have made another one of it.
+        """
+        if ":" in ref:
+            raise BadInput(
+                f"{ref[:200]!r} names a version: an output makes a new one, name only the dataset."
+            )
         try:
-            if ":" in ref:
-                raise BadInput(
-                    f"{ref[:200]!r} names a version: an output makes a new one, name only the dataset."
-                )
-            try:
-                await self._refs.dataset(actor, ref, "run")
-            except NotFound:
-                if "/" in ref:
-                    raise
-                made = Dataset(
-                    id="new", team=team, owner=actor.user, name=check_dataset_name(ref), storage_provider=""
-                )
-                check(actor, "run", made, ref)
-        except NablaError as error:
-            raise BadInput(f"outputs.{name}: {error.message}", field=f"outputs.{name}") from error
+            found = await self._refs.dataset(actor, ref, "run")
+        except NotFound:
+            if "/" in ref:
+                raise
+            made = Dataset(
+                id="new", team=team, owner=actor.user, name=check_dataset_name(ref), storage_provider=""
+            )
+            check(actor, "run", made, ref)
+            return ref
+        return ref if found.team == team and ref == found.name else found.id
 
     async def ready(self, run: Run) -> Shown | str:
         """Return what a run is shown, or while that is laid out how far it is: ask again then.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nabla.backends.base import Backend
 from nabla.content.entry import Cancelled
 from nabla.errors import BadInput, Conflict, NablaError, NotFound
-from nabla.ids import ALPHABET
+from nabla.ids import ALPHABET, is_id
 from nabla.policy import Actor
 from nabla.schema import Dataset, DatasetVersion, NewDataset, NewDatasetVersion, Run
 from nabla.services.dataset_lineage import lineage_of
@@ -130,15 +130,18 @@ class RunOutputs:
         return made
 
     async def _dataset(self, actor: Actor, run: Run, ref: str) -> Dataset:
+        bare = "/" not in ref and not is_id("dataset", ref)
+        # Of the run's team, whatever others of this name its owner could write to by now.
+        known = f"{run.team}/{ref}" if bare else ref
         try:
-            return await self._refs.dataset(actor, ref, "run")
+            return await self._refs.dataset(actor, known, "run")
         except NotFound:
-            if "/" in ref:
+            if not bare:
                 raise
         try:
             return await self._datasets.create(actor, NewDataset(name=ref, team=run.team))
         except Conflict:  # another run was faster
-            return await self._refs.dataset(actor, f"{run.team}/{ref}", "run")
+            return await self._refs.dataset(actor, known, "run")
 
     async def _draft(self, actor: Actor, run: Run, id: str) -> tuple[Dataset, DatasetVersion]:
         ref, _, name = id.partition(":")

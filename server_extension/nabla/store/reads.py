@@ -44,10 +44,12 @@ def note(store: Transaction, version: str, reader: Reader) -> None:
 
 
 def page(
-    store: Transaction, version: str, cursor: str | None, limit: int
+    store: Transaction, version: str, cursor: str | None, limit: int, user: str | None = None
 ) -> tuple[list[DatasetRead], str | None]:
-    """Return who read a version, the last one first, and the cursor of what follows."""
+    """Return who read a version (`user`: that one alone), the last first, and the cursor of what follows."""
     found = select(dataset_reads).where(_c.version == version)
+    if user is not None:
+        found = found.where(_c.user == user)
     if cursor is not None:
         last, reader = _read_cursor(cursor)
         found = found.where(or_(_c.last < last, and_(_c.last == last, _c.reader > reader)))
