@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nabla.content.marks import Marks
 from nabla.embedded import Embedded
 from nabla.errors import Conflict
 from nabla.ids import new_id
@@ -62,6 +63,40 @@ def paths(api: httpx.Client, place: str) -> list[str]:
     """Return the paths of all files of a version."""
     manifest = api.get(f"{place}/manifest").raise_for_status().text
     return [json.loads(line)["path"] for line in manifest.splitlines()]
+
+
+@pytest.fixture
+def deleting_waits(brain: Embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Keep what is deleted in a team from going on, as a collection of garbage does."""
+
+    def hold(team: str) -> None:
+        monkeypatch.setattr(brain.nabla.dataset_stores.turns_at(team), "_marks", Marks(tmp_path / "marks"))
+
+    return hold
+
+
+def test_what_is_being_deleted_is_gone_for_everybody(
+    ada: httpx.Client, name: str, deleting_waits: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = commit(ada, name, {"a.txt": b"a"})
+    second = commit(ada, name, {"a.txt": b"b"})
+    ada.put(f"datasets/{name}/tags/v2", json={"version": second["name"]}).raise_for_status()
+    deleting_waits(first["team"])
+    place = f"datasets/{name}/versions"
+    ada.delete(f"{place}/{second['name']}", params={"force": True}).raise_for_status()
+    assert [one["name"] for one in ada.get(place).json()["items"]] == [first["name"]]
+    assert [ada.get(f"{place}/{ref}").status_code for ref in (second["name"], "v2")] == [404, 404]
+    assert ada.get(f"{place}/latest").json()["name"] == first["name"]
+    problem(ada.post(place, json={"base": second["name"]}), 404)
+    dataset = ada.get(f"datasets/{name}").json()["id"]
+    ada.delete(f"datasets/{name}").raise_for_status()
+    assert name not in [one["name"] for one in ada.get("datasets", params={"limit": 200}).json()["items"]]
+    assert ada.get("search", params={"q": dataset}).json()["items"] == []
+    for ref in (name, dataset, f"{dataset}/versions", f"{name}/versions/latest"):
+        assert ada.get(f"datasets/{ref}").status_code == 404, ref
+    assert "is being deleted" in problem(ada.post("datasets", json={"name": name}), 409)
+    monkeypatch.undo()
+    until(lambda: ada.post("datasets", json={"name": name}).status_code == 201, "its name to be free")
 
 
 def test_a_version_that_was_committed_never_changes(ada: httpx.Client, name: str) -> None:

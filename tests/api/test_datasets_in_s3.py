@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nabla.cli.datasets import datasets
 from nabla.client import Client
 from nabla.embedded import Embedded
 from nabla.errors import BadInput, NablaError
@@ -121,6 +123,30 @@ def test_a_store_that_goes_away_is_a_sentence_and_nothing_is_committed(
     client.datasets.delete("gone")
     until(lambda: "gone" not in [one.name for one in client.datasets.list()], "the end of the dataset")
     client.storage_providers.delete("passing")
+
+
+def test_a_dead_provider_keeps_no_garbage_elsewhere(
+    client: Client, brain: Embedded, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.bucket("dying")
+    client.storage_providers.create(
+        "dying", bucket="dying", endpoint=s3.url, access_key=ACCESS_KEY, secret_access_key=SECRET_KEY
+    )
+    s3.drop("dying")
+    client.datasets.create("here")
+    lonely = client.datasets.versions.begin("here")
+    client.datasets.files.put(lonely.id, "a.txt", b"nobody names this soon")
+    client.datasets.delete("here")
+    monkeypatch.setattr(brain.nabla.dataset_garbage, "_grace", 0.0)
+    done = client.datasets.collect(confirm=True)
+    assert done.objects >= 1
+    assert len(done.skipped) == 1
+    assert "'dying' was skipped" in done.skipped[0]
+    assert "has no bucket 'dying'" in done.skipped[0]
+    said = CliRunner().invoke(datasets, ["gc"], env={"NABLA_HOME": str(brain.home)})
+    assert (said.exit_code, done.skipped[0] in said.stderr) == (0, True), said.output
+    client.storage_providers.delete("dying")
+    assert client.datasets.collect().skipped == []
 
 
 def test_garbage_in_the_bucket_goes_and_what_versions_name_stays(

@@ -62,6 +62,18 @@ def test_an_unchanged_source_has_nothing_to_do(source: Path, stamps: Stamps, tmp
         assert list(plan.changes()) == []
 
 
+def test_a_relative_path_is_the_same_source(
+    source: Path, stamps: Stamps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(source, stamps, tmp_path).close()
+    monkeypatch.chdir(source / "b")
+    for place in (Path(".."), Path("../../source"), Path("../b/..")):
+        with stamps.plan(place) as plan:
+            assert (plan.changed, plan.unchanged) == (0, 4), place
+    with stamps.plan(Path("c")) as plan:
+        assert (plan.files, plan.tree.single) == (1, "c")
+
+
 def test_only_what_changed_is_told(source: Path, stamps: Stamps, tmp_path: Path) -> None:
     committed(source, stamps, tmp_path).close()
     write(source / "b/c", "other")

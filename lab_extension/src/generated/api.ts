@@ -157,6 +157,8 @@ export interface Collected {
   kept: number;
   /** Objects that nobody names, too young to be sure. */
   young: number;
+  /** Stores that could not be reached: which and why, in a sentence. */
+  skipped: string[];
 }
 
 /** A file of a version whose content in the store is not what was committed. */

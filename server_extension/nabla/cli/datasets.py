@@ -250,6 +250,8 @@ def gc(*, team: str | None, yes: bool, json: bool) -> None:
         return
     what = f"{found.objects:,} contents, {size(found.size)}"
     click.echo(f"{'Would remove' if found.dry_run else 'Removed'} {what}; {found.kept:,} are in use.")
+    for sentence in found.skipped:
+        click.echo(plain(sentence), err=True)
     if found.young:
         click.echo(f"{found.young:,} that nobody names yet are too young to go.", err=True)
     if found.dry_run and found.objects:

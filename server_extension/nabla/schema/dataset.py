@@ -277,6 +277,9 @@ class Collected(Model):
     size: int = 0
     kept: int = Field(default=0, description="Objects that versions name.")
     young: int = Field(default=0, description="Objects that nobody names, too young to be sure.")
+    skipped: list[str] = Field(
+        default_factory=list, description="Stores that could not be reached: which and why, in a sentence."
+    )
 
 
 class PublicDataset(Model):

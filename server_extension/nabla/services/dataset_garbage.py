@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from nabla.content.local import LocalStore
 from nabla.content.marks import Marks
-from nabla.errors import NotFound
+from nabla.errors import Forbidden, NotFound, Unavailable
 from nabla.integrations.receiving import Receiving
 from nabla.policy import Actor, check
 from nabla.schema import Collected, Dataset, DatasetVersion, StorageProvider, Team, now
 from nabla.schema.storage import MANAGED
+from nabla.services.dataset_refs import DELETING as DATASET_DELETING
 from nabla.services.teams import DELETED
 from nabla.states import VersionState
 
@@ -53,18 +54,19 @@ class DatasetGarbage:
 
         Nothing that came less than the grace ago is removed: it may be on its way into a version. Raises
         `Conflict` while another collection goes on in the same store, and `NotFound` when the list of files
-        of a version is lost, because then nobody knows what it names.
+        of a version is lost, because then nobody knows what it names. A store that does not answer, or
+        refuses its keys, is `skipped`.
         """
         id = await self._refs.team(actor, team)
         probe = Dataset(id="ds", team=id, owner=actor.user, name="garbage", storage_provider=MANAGED)
         check(actor, "delete", probe)
         found = Collected(dry_run=not confirm)
         for provider in await self._providers(id):
-            part = await self.of_store(id, provider, confirm=confirm)
-            found.objects += part.objects
-            found.size += part.size
-            found.kept += part.kept
-            found.young += part.young
+            try:
+                await self._of_store(id, provider, found)
+            except (Unavailable, Forbidden) as error:
+                name = await self._name(provider)
+                found.skipped.append(f"The storage provider {name!r} was skipped: {error.message}")
         if confirm:
             await asyncio.to_thread(self._sweep, id)
             await self._drop_strays()
@@ -90,8 +92,8 @@ class DatasetGarbage:
 
         return await self._store.read(read)
 
-    async def of_store(self, team: str, provider: str, *, confirm: bool) -> Collected:
-        """Collect the garbage of one store of a team."""
+    async def _of_store(self, team: str, provider: str, found: Collected) -> None:
+        """Collect the garbage of one store of a team, and add it to what was found."""
         turns = self._stores.turns_at(team, provider)
         store = await self._stores.at(team, provider)
         with tempfile.TemporaryDirectory(prefix="nabla-garbage-") as folder:
@@ -101,10 +103,9 @@ class DatasetGarbage:
                     await self._mark(team, provider, marks)
                     # After that: what comes in meanwhile is young.
                     await asyncio.to_thread(lambda: marks.see(store.every()))
-                    found = await self._settle(marks, store, turns.lock, confirm=confirm)
-                    if confirm:
+                    await self._settle(marks, store, turns.lock, found)
+                    if not found.dry_run:
                         await asyncio.to_thread(store.sweep, self._unfinished)
-                    return found
             finally:
                 await asyncio.to_thread(marks.close)
 
@@ -115,13 +116,13 @@ class DatasetGarbage:
             return [
                 (dataset, version)
                 for dataset in store.every(Dataset, teams=[team])
-                if dataset.storage_provider == provider
+                if dataset.storage_provider == provider and dataset.state != DATASET_DELETING
                 for version in store.every(DatasetVersion, teams=None, parent=dataset.id)
             ]
 
         for dataset, version in await self._store.read(read):
-            # One that is being deleted and has no index any more names nothing.
-            if version.state == VersionState.DELETING and not self._indexes.files.exists(version.id):
+            # It is gone for everybody, and nobody can have begun another one with it since.
+            if version.state == VersionState.DELETING:
                 continue
             if version.hash:
                 await asyncio.to_thread(marks.keep, [version.hash])
@@ -129,23 +130,22 @@ class DatasetGarbage:
                 dataset, version, lambda index: marks.keep(md5 for md5, _ in index.contents())
             )
 
-    async def _settle(
-        self, marks: Marks, store: ObjectStore, lock: asyncio.Lock, *, confirm: bool
-    ) -> Collected:
+    async def _settle(self, marks: Marks, store: ObjectStore, lock: asyncio.Lock, found: Collected) -> None:
         before = now() - timedelta(seconds=self._grace)
-        found = Collected(dry_run=not confirm)
-        found.kept = await asyncio.to_thread(marks.kept)
-        found.young = await asyncio.to_thread(marks.young, before)
-        if not confirm:
-            found.objects, found.size = await asyncio.to_thread(marks.loose, before)
-            return found
+        found.kept += await asyncio.to_thread(marks.kept)
+        found.young += await asyncio.to_thread(marks.young, before)
+        if found.dry_run:
+            objects, size = await asyncio.to_thread(marks.loose, before)
+            found.objects += objects
+            found.size += size
+            return
         after = ""
         while True:
             # Asked for and removed in one turn: nobody can have begun to name it in between.
             async with lock:
                 batch = await asyncio.to_thread(marks.batch, before, after, BATCH)
                 if not batch:
-                    return found
+                    return
                 await asyncio.to_thread(store.delete, list(batch))
             found.objects += len(batch)
             found.size += sum(batch.values())
@@ -155,11 +155,21 @@ class DatasetGarbage:
         """Return the storage providers with which a team has, or had, contents."""
 
         def read(store: Transaction) -> list[str]:
-            used = [one.storage_provider for one in store.every(Dataset, teams=[team])]
+            used = [
+                one.storage_provider
+                for one in store.every(Dataset, teams=[team])
+                if one.state != DATASET_DELETING
+            ]
             own = [one.id for one in store.every(StorageProvider, teams=[team])]
             return list(dict.fromkeys([MANAGED, *used, *own]))
 
         return await self._store.read(read)
+
+    async def _name(self, provider: str) -> str:
+        try:
+            return (await self._store.collection(StorageProvider).get(provider)).name
+        except NotFound:
+            return provider
 
     async def _drop_strays(self) -> None:
         """Remove the indexes of versions that never came to be, or whose team is gone."""

@@ -97,11 +97,9 @@ class DatasetRefs:
     async def dataset(self, actor: Actor, ref: str, verb: Verb = "read") -> Dataset:
         """Return the dataset with this id, name or `TEAM/NAME`, which the actor may do `verb` to."""
         dataset = await self._by_id(ref) if is_id("dataset", ref) else await self._named(actor, ref)
-        if dataset is None:
+        if dataset is None or dataset.state == DELETING:
             raise NotFound(f"There is no dataset {ref[:200]!r}.{await self._nearest(actor, ref)}")
         check(actor, verb, dataset, ref)
-        if verb not in {"read", "delete"}:
-            check_there(dataset)
         return dataset
 
     async def version(self, dataset: Dataset, ref: str) -> DatasetVersion:
@@ -141,7 +139,7 @@ class DatasetRefs:
         names = {id: known for id, known in (await self._teams.names(actor)).items() if id in actor.reach}
         teams = [id for id, known in names.items() if of in {"", id, known}]
         found = await self._datasets.named(name, teams) if teams else []
-        found = [one for one in found if decide(actor, "read", one).allowed]
+        found = [one for one in found if one.state != DELETING and decide(actor, "read", one).allowed]
         mine = [one for one in found if one.team == self.home(actor)] or found
         if len(mine) > 1:
             ways = ", ".join(sorted(f"{names[one.team]}/{name}" for one in mine))
@@ -158,13 +156,13 @@ class DatasetRefs:
             return f" Fetch it first: `nabla datasets public fetch {name}`."
         teams: Collection[str] = {PUBLIC} if of == PUBLIC else actor.reach
         known = await self._datasets.list(teams=teams, limit=LISTED) if teams else None
-        return did_you_mean(name, [one.name for one in known.items]) if known else ""
+        return did_you_mean(name, [one.name for one in known.items if one.state != DELETING]) if known else ""
 
 
 def check_there(dataset: Dataset) -> None:
     """Raise `Conflict` for a dataset that is being deleted."""
     if dataset.state == DELETING:
-        raise Conflict(f"The dataset {dataset.name!r} is being deleted.")
+        raise Conflict(f"The dataset {dataset.name!r} is being deleted: try again in a moment.")
 
 
 def find_version(store: Transaction, dataset: Dataset, ref: str) -> DatasetVersion:
@@ -186,7 +184,7 @@ def find_version(store: Transaction, dataset: Dataset, ref: str) -> DatasetVersi
         known = [*dataset.version_tags, LATEST]
         if kind == "version":
             page = store.list(DatasetVersion, teams=None, parent=dataset.id, limit=LISTED)
-            known += [one.name for one in page.items]
+            known += [one.name for one in page.items if one.state != VersionState.DELETING]
         raise NotFound(
             f"The dataset {dataset.name!r} has no {kind} {ref[:200]!r}.{did_you_mean(ref, known)}",
             field="version",

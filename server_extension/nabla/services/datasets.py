@@ -63,6 +63,9 @@ class Datasets:
             if dataset.team != PUBLIC and store.get(Team, dataset.team).state:
                 raise Conflict("The team was deleted just now.")
             self._stores.hold(store, dataset.storage_provider)
+            if (same := store.find(Dataset, team=dataset.team, name=dataset.name)) is not None:
+                # Its name is free once the last of its versions is gone: in a moment.
+                check_there(same)
             return store.add(dataset)
 
         return await self._store.call(add)
@@ -77,7 +80,9 @@ class Datasets:
         page = await self._datasets.list(
             teams=teams, q=query.q, tag=query.tag, name=query.name, cursor=query.cursor, limit=query.limit
         )
-        page.items = [one for one in page.items if decide(actor, "read", one).allowed]
+        page.items = [
+            one for one in page.items if one.state != DELETING and decide(actor, "read", one).allowed
+        ]
         return page
 
     async def update(self, actor: Actor, ref: str, change: DatasetChange) -> Dataset:

@@ -16,6 +16,7 @@ from nabla.policy import Actor, check
 from nabla.schema import Dataset, PublicDataset, now
 from nabla.schema.dataset import PUBLIC
 from nabla.schema.public_dataset import PublicDatasetPage, PublicFetch
+from nabla.services.dataset_refs import DELETING
 from nabla.services.layouts import Background
 from nabla.services.teams import is_hub_admin
 
@@ -148,7 +149,7 @@ class PublicDatasets:
 
         def begin(store: Transaction) -> bool:
             dataset = store.find(Dataset, team=PUBLIC, name=entry.name)
-            there = dataset is not None and bool(dataset.latest)
+            there = dataset is not None and dataset.state != DELETING and bool(dataset.latest)
             row = store.find(PublicFetch, team=PUBLIC, name=entry.name)
             if row is None:
                 new = PublicFetch(id=id, team=PUBLIC, owner=user, name=entry.name)
@@ -193,7 +194,7 @@ class PublicDatasets:
             size=entry.size,
             sources=[source.url for source in entry.sources],
         )
-        there = dataset is not None and bool(dataset.latest)
+        there = dataset is not None and dataset.state != DELETING and bool(dataset.latest)
         if dataset is not None and there:
             shown.state, shown.dataset = "Ready", dataset.id
         if row is not None and row.state == "Fetching":

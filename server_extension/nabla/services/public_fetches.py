@@ -22,6 +22,7 @@ from nabla.references import CLUSTER, referred
 from nabla.schema import Dataset, DatasetVersion, NewDataset, NewDatasetVersion, Secret
 from nabla.schema.dataset import PUBLIC, Lineage
 from nabla.schema.public_dataset import PublicFetch
+from nabla.services.dataset_refs import DELETING
 from nabla.services.dataset_versions import LENGTH
 from nabla.services.layouts import Background
 from nabla.services.public_datasets import KIND
@@ -216,7 +217,7 @@ class PublicFetches:
         )
         for _ in range(2):
             found = await rows.find(team=PUBLIC, name=entry.name)
-            if found is not None:
+            if found is not None and found.state != DELETING:
                 return found
             try:
                 return await self._datasets.create(SERVICE, new)

@@ -25,6 +25,7 @@ from nabla.schema import (
     Team,
 )
 from nabla.schema.base import TAG_COUNT
+from nabla.services.dataset_refs import DELETING
 from nabla.store import finding
 from nabla.store.finding import Looked
 
@@ -88,7 +89,7 @@ class Search:
             return ([exact, *items] if cursor is None else items), more
 
         found, more = await self._store.read(look)
-        allowed = [one for one in found if decide(actor, "read", one).allowed]
+        allowed = [one for one in found if decide(actor, "read", one).allowed and not _going(one)]
         return Page[Found](items=[_told(one) for one in allowed], cursor=more)
 
     async def tags(self, actor: Actor, q: str | None = None, limit: int = 50) -> Page[TagUse]:
@@ -126,7 +127,7 @@ class Search:
         except NotFound:
             return None
         wanted = not kinds or found.kind in kinds
-        return found if wanted and decide(actor, "read", found).allowed else None
+        return found if wanted and decide(actor, "read", found).allowed and not _going(found) else None
 
     def _looked(self, actor: Actor, kinds: tuple[str, ...], q: str, tags: tuple[str, ...]) -> Looked:
         for kind in kinds:
@@ -154,6 +155,10 @@ def _readable(actor: Actor, kind: str) -> frozenset[str]:
     nouns = [noun for noun in NOUNS.get(kind, (kind,)) if not (noun in PERSONAL and actor.kind == "page")]
     reading = {role for noun in nouns for role, verbs in MATRIX.get(noun, {}).items() if "read" in verbs}
     return frozenset(team for team, role in actor.roles.items() if role in reading)
+
+
+def _going(document: Document) -> bool:
+    return isinstance(document, Dataset) and document.state == DELETING
 
 
 def _told(document: Document) -> Found:

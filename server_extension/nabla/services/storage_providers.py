@@ -26,6 +26,7 @@ from nabla.schema import (
 )
 from nabla.schema.storage import MANAGED
 from nabla.services import provider_keys
+from nabla.services.dataset_refs import DELETING
 from nabla.services.provider_keys import Keys
 from nabla.services.provider_lists import FIRST, pages
 from nabla.states import VersionState
@@ -202,7 +203,9 @@ class StorageProviders:
         wanted = {one.id for one in providers if one.id != MANAGED}
 
         def count(store: Transaction) -> dict[str, int]:
-            found = Counter(one.storage_provider for one in store.every(Dataset, teams=None))
+            found = Counter(
+                one.storage_provider for one in store.every(Dataset, teams=None) if one.state != DELETING
+            )
             return {id: found[id] for id in wanted}
 
         return await self._store.read(count) if wanted else {}
@@ -326,7 +329,8 @@ def _check_place(store: Transaction, provider: StorageProvider) -> None:
 
 def _datasets(store: Transaction, provider: StorageProvider) -> list[Dataset]:
     teams = None if provider.team == CLUSTER else [provider.team]
-    return [one for one in store.every(Dataset, teams=teams) if one.storage_provider == provider.id]
+    there = (one for one in store.every(Dataset, teams=teams) if one.state != DELETING)
+    return [one for one in there if one.storage_provider == provider.id]
 
 
 def _checked_name(name: str) -> str:
