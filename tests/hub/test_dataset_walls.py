@@ -19,6 +19,21 @@ from nabla_spawners import isolation
 
 WRITER = Path(__file__).with_name("writer.py").read_text()
 FILES = {"a.txt": "one", "sub/b.txt": "two"}
+BY_NAME = """
+import errno, os, pathlib, nabla
+digits = nabla.dataset("digits:latest")
+print("AT", os.fspath(digits), (digits / "a.txt").read_text(), (digits / "sub/b.txt").read_text())
+try:
+    open(digits / "a.txt", "w")
+except OSError as error:
+    print("NOT WRITTEN", errno.errorcode[error.errno])
+folder = pathlib.Path("grown")
+folder.mkdir(exist_ok=True)
+(folder / "c.txt").write_text("three")
+made = nabla.dataset({name!r}).commit(folder, message="from here")
+print("MADE", made.id, made.version.state, (nabla.dataset({name!r}) / "c.txt").read_text())
+"""
+"""Asks for a dataset by its name, reads it, tries to write, and commits a folder as another."""
 MAKE = "import os\nos.makedirs('/outputs/data/sub')\n" + "\n".join(
     f"open('/outputs/data/{path}', 'w').write({text!r})" for path, text in FILES.items()
 )
@@ -181,6 +196,16 @@ class TestAServer:
         assert (ben.folder / "work/datasets/beside").readlink() == Path("/datasets/beside")
         assert ben.execute(kernel, "print(open('work/datasets/beside/a.txt').read())") == "one\n"
 
+    def test_a_kernel_asks_for_it_by_its_name_and_commits(
+        self, house: House, ben: Person, version: str, kernel: str
+    ) -> None:
+        said = ben.execute(kernel, BY_NAME.format(name="grown"))
+        assert said.startswith("AT /datasets/digits one two\nNOT WRITTEN EROFS\nMADE "), said
+        made, state, text = said.partition("MADE ")[2].split()
+        assert (state, text) == ("Committed", "three")
+        found = call(house, ben.token, "GET", "datasets/grown/versions/latest").json()
+        assert (found["id"], found["owner"], found["message"]) == (made, "ben", "from here")
+
     def test_unmounted_it_is_gone(self, house: House, ben: Person, version: str, kernel: str) -> None:
         mounted(house, ben.token, version)
         path = "datasets/{}/versions/{}/mount".format(*version.split(":"))
@@ -191,6 +216,16 @@ class TestAServer:
 
 class TestARun:
     """What a run of ben's sees."""
+
+    def test_it_asks_for_a_dataset_by_its_name_and_commits(
+        self, house: House, ben: Person, version: str, tmp_path: Path
+    ) -> None:
+        ended, said = run(house, ben.token, tmp_path / "asks", BY_NAME.format(name="grown by a run"))
+        assert " one two\n" in said, said
+        assert "/datasets/" in said.partition("AT ")[2].splitlines()[0]
+        assert "Committed three" in said
+        found = call(house, ben.token, "GET", "datasets/grown%20by%20a%20run/versions/latest").json()
+        assert (found["owner"], found["made_by"]["run"]) == ("ben", ended.id)
 
     def test_nobody_writes_through_its_input(
         self, house: House, ben: Person, version: str, tmp_path: Path
