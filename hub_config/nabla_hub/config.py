@@ -15,6 +15,7 @@ from typing import NoReturn
 from traitlets import Any as Anything
 from traitlets import Bool, Dict, Enum, Float, Integer, List, TraitError, Unicode, default
 from traitlets.config import Config, Configurable
+from traitlets.config.loader import LazyConfigValue
 
 from nabla.errors import BadInput
 from nabla.grouping import read_rules
@@ -240,6 +241,8 @@ def _service(c: Config, nabla: NablaHub, ports: dict[str, int], isolated: bool) 
                 # Only what the service needs of the hub's environment, and glibc's arenas kept few.
                 "MALLOC_ARENA_MAX": "2",
                 "NABLA_TRUSTED_PROXIES": " ".join(c.JupyterHub.get("trusted_downstream_ips", [])),
+                # Asked when the service starts: what stands in the file after `configure` counts, too.
+                "NABLA_TRAITS": lambda _: _traits(c),
                 **{key: os.environ[key] for key in _PASSED_ON if key in os.environ},
             },
         }
@@ -250,12 +253,28 @@ _PASSED_ON = (
     "NABLA_DATABASE_URL",
     "NABLA_AUDIT_DAYS",
     "NABLA_DATASET_CACHE_SIZE",
+    "NABLA_DATASET_GRACE",
+    "NABLA_SECRET_KEY",
+    "NABLA_SECRET_KEY_FILE",
     "HOME",
     "TMPDIR",
     "CUDA_VISIBLE_DEVICES",
     "TZ",
     "JUPYTER_PATH",
 )
+
+
+def _traits(c: Config) -> str:
+    """Return what the file says of the service's own classes, as JSON."""
+    said = {name: c[name] for name in ("Nabla", "LocalBackend", "Reconciler") if name in c}
+    return json.dumps(said, default=_written)
+
+
+def _written(value: object) -> object:
+    """Write what JSON does not know as a file of JSON would have it: a class, a list that was appended to."""
+    if isinstance(value, LazyConfigValue):
+        return value.get_value({} if "update" in value.to_dict() else [])
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else str(value)
 
 
 def _servers(c: Config, nabla: NablaHub, ports: dict[str, int], isolated: bool) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nabla.errors import NablaError
+from traitlets import TraitError
+
+from nabla.errors import BadInput, NablaError
 from nabla_hub.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
     """Serve `home` on `url` and on its Unix socket until told to stop, or until the hub is gone."""
     from tornado.httpserver import HTTPServer
     from tornado.web import RedirectHandler
+    from traitlets.config import Config
 
     from nabla.api.application import BODY, application, listen_unix
     from nabla.app import Nabla
@@ -56,7 +59,8 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, done.set)
     folder = Folder(home)
-    nabla = Nabla(home=str(home), mode="hub", owner=owner, who="nabla up")
+    traits = Config(json.loads(os.environ.get("NABLA_TRAITS") or "{}"))
+    nabla = Nabla(config=traits, home=str(home), mode="hub", owner=owner, who="nabla up")
     nabla.servers_walled = bool(os.environ.get("NABLA_SERVERS_WALLED"))
     nabla.workload_url = url.rstrip("/") + prefix
     await nabla.start()
@@ -132,6 +136,10 @@ def main() -> int:
         log.error("%s", error.message)  # noqa: TRY400 - a sentence for a person
         folder.problem.write_text(error.message)
         return error.exit_code
+    except TraitError as error:
+        log.error("%s", error)  # noqa: TRY400 - traitlets' sentence names the trait and what it takes
+        folder.problem.write_text(str(error))
+        return BadInput.exit_code
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import nbformat
-from house import PATIENCE, Browser, House, call, started, until
+from house import PATIENCE, Browser, House, call, free_port, started, until
 
 from nabla.client import Client
 from nabla.schema import NewRun
@@ -192,6 +192,38 @@ def test_the_configuration_in_the_home_has_the_last_word(build: Build, tmp_path:
     house = build()
     assert house.owner == "boss"
     assert "mended on Sunday" in house.browser().get("/hub/login").text
+
+
+def test_the_configuration_in_the_home_reaches_the_service(build: Build, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    configured = "import nabla_hub\nnabla_hub.configure(c)\n"
+    config = home / "jupyterhub_config.py"
+    config.write_text(
+        configured + "c.Nabla.bucket_size = 7\n"
+        "c.Nabla.allowed_addresses.append('127.0.0.1')\n"
+        "from nabla.backends.local import LocalBackend\n"
+        "c.Nabla.backend_class = LocalBackend\n"
+        "c.LocalBackend.warm = 0\n"
+    )
+    house = build()
+    [service] = house.pids("nabla_hub.service").keys() & {house.service_pid}
+    variables = Path(f"/proc/{service}/environ").read_bytes().split(b"\0")
+    assert (
+        b'NABLA_TRAITS={"Nabla": {"bucket_size": 7, "allowed_addresses": ["127.0.0.1"], '
+        b'"backend_class": "nabla.backends.local.LocalBackend"}, "LocalBackend": {"warm": 0}}'
+    ) in variables
+    with Client(home=home) as client:
+        keys = {"access_key": "AKIA", "secret_access_key": "secret"}
+        endpoint = f"http://127.0.0.1:{free_port()}"
+        made = client.storage_providers.create("mine", bucket="data", endpoint=endpoint, **keys)
+        assert "allowed_addresses" not in client.storage_providers.test(made.id).message
+    house.stop()
+    config.write_text(configured + "c.Nabla.bucket_size = 'many'\n")
+    refused = house.launch()
+    said, _ = refused.communicate(timeout=PATIENCE)
+    assert refused.returncode, said
+    assert "bucket_size" in said
 
 
 def slow_run(house: House, folder: Path) -> str:
