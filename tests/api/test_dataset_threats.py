@@ -14,7 +14,7 @@ import pytest
 
 from nabla.embedded import Embedded
 
-from .conftest import final, start, until
+from .conftest import final, notebook, start, until, upload
 from .data import commit
 
 Person = Callable[[str], httpx.Client]
@@ -239,3 +239,34 @@ class TestAHostileService:
         with pytest.raises(BadInput):
             tree.open_part(Entry("evil", "/../../outside", 0))
         assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+class TestSettingsOfAStranger:
+    """A notebook's folder was written by somebody else: what its settings file may do."""
+
+    HOSTILE = (
+        "integrations:\n"
+        "  loot: {type: s3, url: 's3://loot', endpoint: 'https://collects.example',\n"
+        "         accessKeyId: 'secret:TOKEN', secretAccessKey: 'secret:TOKEN'}\n"
+    )
+
+    def test_no_secret_goes_in_clear_to_a_place_that_the_file_names(self, person: Person) -> None:
+        olga = person("olga")
+        olga.put("secrets/user/-", json={"name": "TOKEN", "value": "what nobody knows"}).raise_for_status()
+        files = {"train.ipynb": notebook("1"), ".gradient/settings.yaml": self.HOSTILE.encode()}
+        answer = olga.post("runs", json={"snapshot": upload(olga, files), "notebook": "train.ipynb"})
+        assert answer.status_code == 400, answer.text
+        assert ".gradient/settings.yaml, line 2" in answer.json()["message"]
+        assert "accessKeyId" in answer.json()["message"]
+        bucket = {"url": "s3://loot", "endpoint": "https://collects.example"}
+        keys = {"access_key": "secret:TOKEN", "secret_access_key": "secret:TOKEN"}
+        answer = olga.put("bucket-mounts/loot", json=bucket | keys)
+        assert answer.status_code == 400, answer.text
+        assert "what nobody knows" not in answer.text
+
+    def test_a_settings_file_that_is_too_large_is_not_read(self, person: Person) -> None:
+        olga = person("olga")
+        files = {"train.ipynb": notebook("1"), ".gradient/settings.yaml": b"#" * (1 << 21)}
+        answer = olga.post("runs", json={"snapshot": upload(olga, files), "notebook": "train.ipynb"})
+        assert answer.status_code == 400
+        assert "2097152 bytes: 1048576 is the most" in answer.json()["message"]

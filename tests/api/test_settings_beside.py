@@ -89,7 +89,7 @@ def test_each_line_is_mounted_in_the_folder_or_told_why_not(
     type: s3
     url: s3://data/beside
     endpoint: {s3_running.url}
-    accessKeyId: secret:ID
+    accessKeyId: {ACCESS_KEY}
     secretAccessKey: secret:KEY
   gone: {{type: dataset, ref: digit}}
   wrong: {{type: datset}}
@@ -114,7 +114,7 @@ def test_each_line_is_mounted_in_the_folder_or_told_why_not(
     client.put(
         "bucket-mounts/raw",
         json={
-            "url": "s3://data/beside", "endpoint": s3_running.url, "access_key": "secret:ID",
+            "url": "s3://data/beside", "endpoint": s3_running.url, "access_key": ACCESS_KEY,
             "secret_access_key": "secret:KEY", "anew": True,
         },
     )  # fmt: skip

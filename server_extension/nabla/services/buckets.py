@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nabla.content.entry import Cancelled
 from nabla.errors import BadInput, NablaError, NotFound
 from nabla.integrations.bucket_copy import BucketCopy
+from nabla.integrations.outgoing import host_of
 from nabla.integrations.s3 import S3Settings, bucket_and_prefix, check_endpoint
 from nabla.policy import Actor
 from nabla.references import referred
@@ -71,7 +72,7 @@ class Buckets:
     async def check(self, actor: Actor, run: Run) -> None:
         """Refuse, before it starts, a run with a bucket that is none or whose keys the actor may not use."""
         for name, bucket in run.buckets.items():
-            _check(bucket)
+            _check(name, bucket)
             names = _secrets_of(name, bucket)
             await self._secret_use.check_names(actor, run.team, run.project or "", names)
 
@@ -105,7 +106,7 @@ class Buckets:
                 f"{name[:100]!r} cannot be the name of a mount: write letters, digits, `_`, `.` and `-`.",
                 field="name",
             )
-        _check(new)
+        _check(name, new)
         going = self._going.get((actor.user, name))
         if going is not None and not going.done:
             return self._state(actor.user, name)
@@ -213,13 +214,20 @@ class Buckets:
         )
 
 
-def _check(bucket: Bucket) -> None:
+def _check(name: str, bucket: Bucket) -> None:
     bucket_and_prefix(bucket.url)
     check_endpoint(bucket.endpoint)
     if bool(bucket.access_key) != bool(bucket.secret_access_key):
         raise BadInput(
             f"{bucket.url} has one key of two: say both, or none for a bucket that is public.",
             field="secret_access_key",
+        )
+    # Of the two only this one is sent as it is, and whoever wrote the file chose where to.
+    if bucket.endpoint and referred(bucket.access_key) is not None:
+        raise BadInput(
+            f"the accessKeyId of {name!r} would send a secret to {host_of(bucket.endpoint)} as it is: write "
+            "the id itself, which is no secret, and keep secret:NAME for the secretAccessKey.",
+            field=f"accessKeyId.{name}",
         )
 
 

@@ -55,19 +55,21 @@ class RunSettings:
             raise BadInput(f"{line}: {error.message} {OUT}", field=error.field) from None
 
     async def _read(self, run: Run, snapshot: Snapshot) -> MountSettings:
-        packed = await asyncio.to_thread(_paths, await self._snapshots.manifest(snapshot))
+        packed = await asyncio.to_thread(_sizes, await self._snapshots.manifest(snapshot))
         parents = [str(parent) for parent in PurePosixPath(run.spec.notebook).parents]
         for folder in parents:
             paths = [name if folder == "." else f"{folder}/{name}" for name in mount_settings.FILES]
             if there := [path for path in paths if path in packed]:
-                texts = {path: await self._text(snapshot, path) for path in there}
-                return _checked(mount_settings.read(texts))
+                texts = {path: await self._text(snapshot, path, packed[path]) for path in there}
+                return _checked(await asyncio.to_thread(mount_settings.read, texts))
         return MountSettings()
 
-    async def _text(self, snapshot: Snapshot, path: str) -> str:
+    async def _text(self, snapshot: Snapshot, path: str, size: int) -> str:
+        if size > LARGEST:
+            raise BadInput(f"{path} has {size} bytes: {LARGEST} is the most.", field="datasets")
         raw = await self._snapshots.read(snapshot, path)
         try:
-            return raw[:LARGEST].decode("utf-8")
+            return raw.decode("utf-8")
         except UnicodeDecodeError:
             raise BadInput(f"{path} is no text in UTF-8.", field="datasets") from None
 
@@ -90,7 +92,10 @@ def _checked(said: MountSettings) -> MountSettings:
     return said
 
 
-def _paths(manifest: bytes) -> set[str]:
-    """Return the paths in a manifest; the hook, which does nothing, is where other threads get their turn."""
+def _sizes(manifest: bytes) -> dict[str, int]:
+    """Return the bytes of each file in a manifest, by path.
+
+    The hook, which does nothing, is where other threads get their turn.
+    """
     read = json.loads(manifest, object_hook=lambda found: found)
-    return {file["path"] for file in read["files"]}
+    return {file["path"]: file["size"] for file in read["files"]}
