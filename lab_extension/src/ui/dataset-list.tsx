@@ -7,6 +7,7 @@ import type { ProjectsModel } from '../model/projects';
 import type { Navigation } from '../panels/navigation';
 import { bytes } from './format';
 import { useModel } from './hooks';
+import { NameForm } from './name-form';
 import { Ago, Button, ErrorLine } from './parts';
 
 export interface DatasetsProps {
@@ -19,56 +20,27 @@ export interface DatasetsProps {
 /** A name, Enter, and the dataset's page is there. */
 export function NewDataset(props: DatasetsProps & { onDone: () => void }) {
   const { datasets, projects, nav, trans, onDone } = props;
-  const [name, setName] = useState('');
-  const [error, setError] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
   const { team } = datasets;
-  const create = (): void => {
-    setBusy(true);
-    datasets.create(name.trim()).then(
-      ({ id }) => {
+  return (
+    <NameForm
+      mark="dataset"
+      className="nabla-NewDataset"
+      label={trans.__('Name of the new dataset')}
+      placeholder={trans.__('Dataset name')}
+      create={async name => {
+        const { id } = await datasets.create(name);
         onDone();
         nav.openDataset(id);
-      },
-      (reason: Error) => {
-        setError(reason.message);
-        setBusy(false);
-      }
-    );
-  };
-  return (
-    <form
-      className="nabla-NewProject nabla-NewDataset"
-      onSubmit={event => {
-        event.preventDefault();
-        create();
       }}
-      onKeyDown={event => event.key === 'Escape' && onDone()}
+      onDone={onDone}
+      trans={trans}
     >
-      <input
-        className="nabla-Input"
-        data-nabla="new-dataset-name"
-        aria-label={trans.__('Name of the new dataset')}
-        placeholder={trans.__('Dataset name')}
-        value={name}
-        autoFocus
-        onChange={event => setName(event.target.value)}
-      />
-      <button
-        type="submit"
-        className="nabla-Button nabla-mod-primary"
-        data-nabla="new-dataset-create"
-        disabled={busy || !name.trim()}
-      >
-        {trans.__('Create')}
-      </button>
       <small className="nabla-Quiet">
         {team
           ? trans.__('in the team %1', projects.teamNames.get(team) ?? team)
           : trans.__('in your private team')}
       </small>
-      <ErrorLine message={error} />
-    </form>
+    </NameForm>
   );
 }
 

@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { useState } from 'react';
 import type { ProjectsModel } from '../../model/projects';
 import { useModel } from '../../ui/hooks';
+import { NameForm } from '../../ui/name-form';
 import { ErrorLine } from '../../ui/parts';
 import { ProjectList } from '../../ui/project-list';
 import type { Navigation } from '../navigation';
@@ -123,46 +124,19 @@ function NewProject(props: Props & { team: string | null; onDone: () => void }) 
   const { projects, trans, onDone } = props;
   const teams = projects.ownTeams;
   const wanted = teams.find(({ id }) => id === props.team) ?? teams[0];
-  const [name, setName] = useState('');
   const [team, setTeam] = useState(wanted?.id ?? null);
-  const [error, setError] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
-  const create = (): void => {
-    setBusy(true);
-    projects
-      .create({ name, team })
-      .then(onDone)
-      .catch((reason: Error) => {
-        setError(reason.message);
-        setBusy(false);
-      });
-  };
   return (
-    <form
-      className="nabla-NewProject"
-      onSubmit={event => {
-        event.preventDefault();
-        create();
+    <NameForm
+      mark="project"
+      label={trans.__('Name of the new project')}
+      placeholder={trans.__('Project name')}
+      create={async name => {
+        await projects.create({ name, team });
+        onDone();
       }}
-      onKeyDown={event => event.key === 'Escape' && onDone()}
+      onDone={onDone}
+      trans={trans}
     >
-      <input
-        className="nabla-Input"
-        data-nabla="new-project-name"
-        aria-label={trans.__('Name of the new project')}
-        placeholder={trans.__('Project name')}
-        value={name}
-        autoFocus
-        onChange={event => setName(event.target.value)}
-      />
-      <button
-        type="submit"
-        className="nabla-Button nabla-mod-primary"
-        data-nabla="new-project-create"
-        disabled={busy || !name.trim()}
-      >
-        {trans.__('Create')}
-      </button>
       {teams.length > 1 && (
         <label>
           <span className="nabla-Quiet">{trans.__('in the team')}</span>
@@ -180,7 +154,6 @@ function NewProject(props: Props & { team: string | null; onDone: () => void }) 
           </select>
         </label>
       )}
-      <ErrorLine message={error} />
-    </form>
+    </NameForm>
   );
 }
