@@ -43,6 +43,21 @@ def test_a_folder_becomes_a_version_and_comes_back_byte_for_byte(
     assert told(laid) == told(source)
 
 
+def test_empty_folders_are_told_when_they_are_left_out(near: Client, tmp_path: Path) -> None:
+    source = tmp_path / "data"
+    (source / "a" / "b").mkdir(parents=True)
+    (source / "c.txt").write_text("c")
+    said = "is empty and left out: a version holds files only."
+    assert near.datasets.commit("hollow", source).warnings == [f"The folder 'a/b' {said}"]
+    (source / "d").mkdir()
+    begun = near.datasets.versions.begin("hollow")
+    filled = near.datasets.upload(begun.id, [(source, "")])
+    assert (filled.files, filled.warnings[0][:42]) == (1, "2 folders are empty and left out (one is '")
+    for empty in (source / "a" / "b", source / "a", source / "d"):
+        empty.rmdir()
+    assert near.datasets.commit("hollow", source).warnings == []
+
+
 def test_what_the_store_has_is_not_sent_again(far: Client, wire: Wire, tmp_path: Path) -> None:
     source = folder(tmp_path / "data", large=LARGE, seed=2)
     far.datasets.commit("once", source)

@@ -6,7 +6,7 @@ import click
 
 from nabla.cli.bar import Bar
 from nabla.cli.options import connect, json_option, one
-from nabla.cli.output import as_json, listing, size
+from nabla.cli.output import as_json, listing, plain, size
 
 LIMIT = 1000
 
@@ -81,6 +81,8 @@ def put(*, version: str, sources: tuple[str, ...], target: str, json: bool) -> N
     given = sources_of(sources, target)
     with connect() as client, Bar(quiet=json) as bar:
         filled = client.datasets.upload(version, given, report=bar)
+    for warning in filled.warnings:
+        click.echo(f"Warning: {plain(warning)}", err=True)
     if json:
         as_json(filled)
     else:

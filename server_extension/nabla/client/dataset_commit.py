@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nabla.client.dataset_send import Content, Sender, of_file
 from nabla.client.tally import Tally
 from nabla.client.transport import Transport
+from nabla.content.collisions import WARNINGS
 from nabla.content.commit import store_changes
 from nabla.content.entry import Entry, Progress, Report, Total
 from nabla.content.local import LocalStore
@@ -93,6 +94,7 @@ class FolderCommit:
                 raise
             if len(plans) == 1 and not plans[0][1]:
                 plans[0][0].remember(done.hash)
+            done.warnings = [*_left_out(plans), *done.warnings][:WARNINGS]
             return done
 
     def commit_contents(
@@ -110,8 +112,8 @@ class FolderCommit:
             self._take_back(version, sender.entered, error)
             raise
 
-    def fill(self, version: DatasetVersion, sources: Sequence[Source]) -> None:
-        """Put sources into an uncommitted version, beside what is there."""
+    def fill(self, version: DatasetVersion, sources: Sequence[Source]) -> list[str]:
+        """Put sources into an uncommitted version, beside what is there; return warnings."""
         with ExitStack() as held:
             self._say("looking for what changed")
             plans = [
@@ -120,6 +122,7 @@ class FolderCommit:
             ]
             sender = Sender(self._transport, version.id, Tally(self._report, doing="sending"))
             self._fill(sender, plans, sources, based=False)
+            return _left_out(plans)
 
     def _begin(self, message: str, source: str, base: str | None = None) -> DatasetVersion:
         """Begin the version; one whose answer an interruption kept from us is taken back, too."""
@@ -199,6 +202,10 @@ class FolderCommit:
 def _contents(entries: Iterable[Entry], root: Path, to: str) -> Iterator[Content]:
     for entry in entries:
         yield of_file(entry._replace(path=_below(to, entry.path)), root / entry.path)
+
+
+def _left_out(plans: Sequence[tuple[Plan, str]]) -> list[str]:
+    return [sentence for plan, _ in plans for sentence in plan.tree.left_out()]
 
 
 def _below(folder: str, path: str) -> str:

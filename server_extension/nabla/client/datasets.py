@@ -212,5 +212,7 @@ class Datasets:
     ) -> DatasetVersion:
         """Put folders and files, each below its path in there, into an uncommitted version; return that."""
         found = self.versions.get(version)
-        FolderCommit(self._transport, self.versions, found.parent, report).fill(found, sources)
-        return self.versions.get(found.id)
+        warnings = FolderCommit(self._transport, self.versions, found.parent, report).fill(found, sources)
+        filled = self.versions.get(found.id)
+        filled.warnings = [*warnings, *filled.warnings]
+        return filled

@@ -73,6 +73,8 @@ class Tree:
                 self.single, trusted = trusted.name, trusted.parent
         self._inside = [str(source), os.path.realpath(source)]
         self._linked = 0
+        self._empty: list[str] = []
+        self._empty_count = 0
         top = _open_top(trusted, source)
         try:
             inner = "" if self.single else str(source.relative_to(trusted.absolute()))
@@ -86,6 +88,15 @@ class Tree:
     def __exit__(self, *_: object) -> None:
         os.close(self._root)
 
+    def left_out(self) -> list[str]:
+        """Return a sentence on the empty folders that the last walk met, if there were any."""
+        count = self._empty_count
+        if not count:
+            return []
+        what = f"The folder {self._empty[0]!r} is" if count == 1 else f"{count:,} folders are"
+        other = "" if count == 1 else f" (one is {self._empty[0]!r})"
+        return [f"{what} empty and left out{other}: a version holds files only."]
+
     def opener(self) -> Opener:
         """Return what opens files of this source, for one thread."""
         return Opener(self._root, self.source)
@@ -98,6 +109,7 @@ class Tree:
                 raise NotFound(f"There is no {self.source}.")
             yield Found(check_path(self.single), self.single, info)
             return
+        self._empty, self._empty_count = [], 0
         frames = [self._frame(_below(self._root, "", self.source), "", "", False)]
         try:
             while frames:
@@ -142,6 +154,9 @@ class Tree:
         except BaseException:
             os.close(descriptor)
             raise
+        if not names and path:
+            self._empty_count += 1
+            self._empty = self._empty or [path[:-1]]
         self._linked += len(names) if linked else 0
         if self._linked > LINKED:
             os.close(descriptor)
