@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import IO, ClassVar
 
 from tornado.iostream import StreamClosedError
 
+from nabla.api.bodies import send_pieces
 from nabla.api.handler import NablaHandler, Rule, paging, while_in
 from nabla.api.stream import Tail, write_event
 from nabla.errors import NotFound
@@ -138,7 +140,8 @@ class NotebookHandler(NablaHandler):
         found = await self.nabla.runs.get(self.actor, run)
         folder = self.nabla.backend.folder(found.workload)
         file = await asyncio.to_thread(run_folder.open_notebook, folder)
-        await send_file(self, file, f"{found.name}-{found.number}.ipynb", "application/x-ipynb+json", found)
+        name = f"{found.name}-{found.number}.ipynb"
+        await send_pieces(self, pieces_of(file), found, "application/x-ipynb+json", name)
 
 
 class FilesHandler(NablaHandler):
@@ -165,27 +168,16 @@ class FileHandler(NablaHandler):
         found = await self.nabla.runs.get(self.actor, run)
         folder = self.nabla.backend.folder(found.workload)
         file = await asyncio.to_thread(run_folder.open_plain, folder, f"work/{path}")
-        await send_file(self, file, path.rpartition("/")[2], "application/octet-stream", found)
+        name = path.rpartition("/")[2]
+        await send_pieces(self, pieces_of(file), found, "application/octet-stream", name)
 
 
-async def send_file(handler: NablaHandler, file: IO[bytes], name: str, kind: str, run: Run) -> None:
-    """Send a file in pieces, as an attachment that no browser opens as a page.
-
-    It breaks off when the caller may not read the run any more: half a file must not look like a whole one.
-    """
-    handler.set_header("Content-Type", kind)
-    handler.set_header("Content-Security-Policy", "sandbox")
-    handler.set_attachment_header(name)
+async def pieces_of(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """Yield a file in pieces, and close it."""
     with file:
         try:
             while piece := await asyncio.to_thread(file.read, PIECE):
-                if not await handler.still_in(run):
-                    handler.request.connection.stream.close()  # type: ignore[union-attr]
-                    return
-                handler.write(piece)
-                await handler.flush()
-        except StreamClosedError:
-            return
+                yield piece
         except FileNotFoundError:
             raise NotFound("The file is gone.") from None
 
