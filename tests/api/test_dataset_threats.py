@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from nabla.embedded import Embedded
+from nabla.services import buckets
 
 from .conftest import final, notebook, start, until, upload
 from .data import commit
@@ -270,3 +271,69 @@ class TestSettingsOfAStranger:
         answer = olga.post("runs", json={"snapshot": upload(olga, files), "notebook": "train.ipynb"})
         assert answer.status_code == 400
         assert "2097152 bytes: 1048576 is the most" in answer.json()["message"]
+
+
+class TestBucketsOfStrangers:
+    """Where a copy of a bucket may be asked for, and how many there may be."""
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"endpoint": "http://169.254.169.254"},
+            {"endpoint": "http://[::ffff:127.0.0.1]:9"},
+            {"endpoint": "http://2130706433:9"},
+            {"endpoint": "http://localhost:9"},
+            {"region": "x@127.0.0.1:9/#"},
+            {"region": "a.127.0.0.1.nip.io/"},
+            {"url": "s3://127.0.0.1:9"},
+            {"url": "s3://../../etc"},
+            {"url": "s3://loot/../.."},
+        ],
+    )
+    def test_no_bucket_is_asked_for_at_an_inner_address(self, person: Person, asked: dict[str, str]) -> None:
+        olga = person("olga")
+        answer = olga.put("bucket-mounts/inner", json={"url": "s3://loot", **asked})
+        if answer.status_code == 202:
+            found = until(
+                lambda: (one := olga.get("bucket-mounts/inner").json())["state"] != "Laying out" and one, "it"
+            )
+            assert found["state"] == "Failed"
+            told = ("not an address of the internet", "doesn't match a supported format")
+            assert any(one in found["reason"] for one in told), found
+        else:
+            assert answer.status_code == 400, answer.text
+        olga.delete("bucket-mounts/inner")
+
+    def test_copies_of_buckets_do_not_pile_up_without_end(
+        self, person: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(buckets, "MOST", 3)
+        olga = person("olga")
+        bucket = {"url": "s3://loot", "endpoint": "http://127.0.0.1:9"}
+        answers = [olga.put(f"bucket-mounts/b{number}", json=bucket).status_code for number in range(4)]
+        assert answers == [202, 202, 202, 409]
+        assert olga.put("bucket-mounts/b0", json=bucket).status_code == 202
+        for number in range(3):
+            assert olga.delete(f"bucket-mounts/b{number}").status_code == 204
+        assert olga.put("bucket-mounts/b3", json=bucket).status_code == 202
+
+
+class TestWhoIsOut:
+    """Who is taken out of a team gets no byte more of it."""
+
+    def test_a_download_that_is_open_ends_before_its_end(self, person: Person) -> None:
+        root, olga, rex = person("root"), person("olga"), person("rex")
+        team = add(root, person, "leaving-lab", "olga", "rex")
+        root.put(f"teams/{team}/members/olga", json={"role": "owner"}).raise_for_status()
+        size = 96 << 20
+        version = commit(olga, "large", {"zeros": bytes(size)}, team="leaving-lab")
+        place = "datasets/{}/versions/{}/files/zeros".format(*version["id"].split(":"))
+        with rex.stream("GET", place) as answer:
+            pieces = answer.iter_raw(1 << 16)
+            got = len(next(pieces))
+            olga.delete(f"teams/{team}/members/rex", params={"confirm": "true"}).raise_for_status()
+            with pytest.raises(httpx.RemoteProtocolError):
+                for piece in pieces:
+                    got += len(piece)
+        assert got < size
+        assert rex.get(place).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import hashlib
 import re
 import secrets
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nabla.content.entry import Cancelled
-from nabla.errors import BadInput, NablaError, NotFound
+from nabla.errors import BadInput, Conflict, NablaError, NotFound
 from nabla.integrations.bucket_copy import BucketCopy
 from nabla.integrations.outgoing import host_of
 from nabla.integrations.s3 import S3Settings, bucket_and_prefix, check_endpoint
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 ENTRY = ".bucket"
 """Begins what stands for the version of a bucket among what is shown: no dataset is called so."""
 SOON = 0.2
+MOST = 200
+"""Buckets that one person has mounted, or tried to, at most."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -117,6 +120,8 @@ class Buckets:
         values = await self._secret_use.values_of(
             actor, project.team if project else "", project.id if project else "", names
         )
+        if name not in (there := await asyncio.to_thread(self._names, actor.user)) and len(there) >= MOST:
+            raise Conflict(f"Your notebook server has {MOST} buckets, which is the most: unmount some.")
         going = self._going[actor.user, name] = Copying(url=new.url)
         self._layouts.begin(going, self._mount(actor.user, name, new, values, going))
         if going.task is not None:
@@ -131,13 +136,15 @@ class Buckets:
     async def list(self, actor: Actor) -> Page[DatasetMount]:
         """Return the buckets that the actor's server sees, and those on their way, by name."""
         check_person(actor)
-        names = {one.name for one in self._shown.names(actor.user) if one.version.startswith(ENTRY)}
-        names |= {name for user, name in self._going if user == actor.user}
-        items = []
-        for name in sorted(names):
-            with suppress(NotFound):
-                items.append(self._state(actor.user, name))
-        return Page[DatasetMount](items=items)
+
+        def look() -> builtins.list[DatasetMount]:
+            items = []
+            for name in sorted(self._names(actor.user)):
+                with suppress(NotFound):
+                    items.append(self._state(actor.user, name))
+            return items
+
+        return Page[DatasetMount](items=await asyncio.to_thread(look))
 
     async def unmount(self, actor: Actor, name: str) -> None:
         """Take a bucket out of the actor's server, or stop its copy; what is not there is no error."""
@@ -183,6 +190,11 @@ class Buckets:
         work.doing = f"Copying {bucket.url}"
         copy = BucketCopy(settings, self._outgoing, place, self._most, bucket.url, work.report)
         await self._layouts.call(lambda: copy.run(target))
+
+    def _names(self, user: str) -> set[str]:
+        """Return the names of a person's buckets, of those that are or were on their way too. Blocks."""
+        names = {one.name for one in self._shown.names(user) if one.version.startswith(ENTRY)}
+        return names | {name for of, name in tuple(self._going) if of == user}
 
     def _place(self, of: str) -> Path:
         return self._work / hashlib.sha256(of.encode()).hexdigest()[:32]

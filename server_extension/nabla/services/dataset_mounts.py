@@ -172,7 +172,7 @@ class DatasetMounts:
             )
 
     async def _check_room(self, user: str) -> None:
-        going = sum(1 for owner, _ in self._going if owner == user)
+        going = sum(1 for (owner, _), one in self._going.items() if owner == user and not one.done)
         names = await asyncio.to_thread(self._shown.names, user)
         if going + len(names) >= MOST:
             raise Conflict(
