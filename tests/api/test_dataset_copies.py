@@ -182,6 +182,18 @@ def test_a_service_that_lies_writes_nothing_outside(tmp_path: Path) -> None:
     assert told(tmp_path / "target") == {}
 
 
+def test_a_verification_in_several_parts_goes_on_to_its_end(
+    far: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nabla.services.dataset_files.VERIFIED_FILES", 7)
+    version = far.datasets.commit("verified", folder(tmp_path / "data", 20))
+    told_last: list[int] = []
+    damaged = far.datasets.versions.verify(version.id, lambda told: told_last.append(told.done))
+    assert list(damaged) == []
+    assert told_last[0] == 7
+    assert told_last[-1] <= 21
+
+
 def test_a_long_list_is_told_to_its_end_in_order(far: Client, tmp_path: Path) -> None:
     version = far.datasets.commit("listed", folder(tmp_path / "data", 700))
     listed = list(far.datasets.files.list(version.id, recursive=True))

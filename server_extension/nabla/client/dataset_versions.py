@@ -126,7 +126,7 @@ class DatasetVersions:
         path, after = f"{version_path(found.id)}/verify", ""
         tally = Tally(report, found.files, found.size, "reading")
         while True:
-            part = persist(partial(self._transport.ask, "POST", path, query={"after": after or None}))
+            part = persist(partial(self._transport.ask, "POST", path, query={"begin": after or None}))
             checked = self._transport.read(Verification, part)
             tally.add(checked.checked, checked.size)
             tally.tell()
