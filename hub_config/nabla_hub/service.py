@@ -50,7 +50,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
 
     from nabla.api.application import BODY, application, listen_unix
     from nabla.app import Nabla
-    from nabla.embedded import announce, leave
+    from nabla.embedded import announce, leave, spare_what_is_loaded
     from nabla_hub.identity import ServiceIdentity
     from nabla_hub.service_pages import routes as service_pages
 
@@ -83,6 +83,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
         server = HTTPServer(app, max_body_size=BODY, xheaders=True)
         server.listen(address.port or 80, address=address.hostname or "127.0.0.1")
         servers = [server, listen_unix(app, home / "service.sock")]
+        spare_what_is_loaded()
         announce(nabla, public_url)
         log.info("serving %s as %s", home, prefix)
         await _until(done, parent)

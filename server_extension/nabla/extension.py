@@ -18,7 +18,7 @@ from nabla.api.beside_datasets import MountHereHandler
 from nabla.api.beside_settings import SettingsMountsHandler
 from nabla.api.forward import ForwardHandler, OpenForwardHandler, ViewForwardHandler
 from nabla.app import Nabla, default_home
-from nabla.embedded import leave, serve_socket
+from nabla.embedded import leave, serve_socket, spare_what_is_loaded
 from nabla.errors import Conflict, NablaError
 
 if TYPE_CHECKING:
@@ -103,10 +103,12 @@ class NablaExtension(ExtensionApp):
     async def _open(self, brain: Nabla) -> Any:
         await brain.start()
         try:
-            return serve_socket(brain)
+            server = serve_socket(brain)
         except NablaError:
             await brain.stop()
             raise
+        spare_what_is_loaded()
+        return server
 
     async def stop_extension(self) -> None:
         """Stop serving; runs go on, and the next brain on this home adopts them."""
