@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nabla.content.trees import link_tree
 from nabla.embedded import Embedded
 from nabla.services import buckets
 
@@ -337,3 +340,18 @@ class TestWhoIsOut:
                     got += len(piece)
         assert got < size
         assert rex.get(place).status_code == 404
+
+
+class TestOneContentVeryOften:
+    """A file system gives one file only so many names."""
+
+    def test_a_tree_is_shown_also_when_a_content_has_all_the_names_it_can_have(self, tmp_path: Path) -> None:
+        (tmp_path / "tree").mkdir()
+        file = tmp_path / "tree" / "empty"
+        file.write_bytes(b"")
+        with contextlib.suppress(OSError):
+            for number in range(66_000):  # ext4: 65,000 are the most
+                os.link(file, tmp_path / str(number))
+        link_tree(tmp_path / "tree", tmp_path / "shown")
+        assert (tmp_path / "shown" / "empty").read_bytes() == b""
+        assert not (tmp_path / "shown" / "empty").stat().st_mode & 0o222

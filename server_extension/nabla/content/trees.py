@@ -30,8 +30,21 @@ def disk_sentence(error: OSError, what: str, folder: Path) -> NablaError:
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Make a new folder `target` with the files of `source` by further names, all of it read-only."""
-    _mirror(source, target, lambda old, new, _size: os.link(old, new), FOLDER)
+    """Make a new folder `target` with the files of `source` by further names, all of it read-only.
+
+    A file that has as many names as its file system lets it have (ext4: 65,000) is copied.
+    """
+    _mirror(source, target, _link, FOLDER)
+
+
+def _link(old: str, new: str, size: int) -> None:
+    try:
+        os.link(old, new)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        copy_file(old, new, size, lambda _count: None)
+        os.chmod(new, FILE)
 
 
 def copy_tree(source: Path, target: Path, told: Callable[[int], None]) -> None:
