@@ -104,5 +104,7 @@ DATASET_CASES: dict[tuple[str, str], Case] = {
     ("GET", f"{VERSION}/objects/{{md5}}"): of(),
     ("PUT", f"{VERSION}/objects/{{md5}}"): draft(content=lambda: BODY, query={"size": str(len(BODY))}),
     ("GET", f"{VERSION}/objects/{{md5}}/received"): draft(query={"size": str(len(BODY))}),
+    ("POST", f"{VERSION}/objects/{{md5}}/parts"): draft({"size": len(BODY), "parts": [MD5]}),
+    ("PUT", f"{VERSION}/objects/{{md5}}/parts"): draft({"size": len(BODY), "upload": "it is there"}),
     ("GET", f"{PLACE}/dvc/files/md5/{{ab}}/{{rest}}"): of(),
 }

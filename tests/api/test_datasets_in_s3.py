@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from nabla.cli.datasets import datasets
 from nabla.client import Client
+from nabla.content import s3_signed
 from nabla.embedded import Embedded
-from nabla.errors import BadInput, NablaError
+from nabla.errors import BadInput, NablaError, Unavailable
 from s3_server import ACCESS_KEY, S3, SECRET_KEY, md5
 
 from .conftest import until
@@ -88,6 +89,54 @@ def test_a_commit_that_meets_throttling_and_broken_connections_is_whole(
     assert version.state == "Committed"
     s3.cut_download, s3.throttle = 2, 1
     client.datasets.files.get("shaken", tmp_path / "out")
+    assert told(tmp_path / "out") == told(source)
+
+
+def test_a_broken_upload_goes_on_with_what_the_bucket_lacks(
+    client: Client, s3: S3, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nabla.client.patience.PAUSES", (0.01,))
+    client.datasets.create("broken off", storage_provider="archive")
+    for name in "abcdef":
+        (source / name).write_bytes(os.urandom(1 << 20))
+    bodies = {md5((source / name).read_bytes())[2:] for name in "abcdef"}
+    s3.after_uploads, s3.cut_upload = 3, 1000
+    with pytest.raises(Unavailable, match="run it again"):
+        client.datasets.commit("broken off", source)
+    there = bodies & {name[2:] for name in below(s3)}
+    assert 0 < len(there) < len(bodies)
+    s3.calm()
+    client.datasets.commit("broken off", source)
+    assert [s3.asked("PUT", name) for name in sorted(bodies)] == [
+        int(name not in there) for name in sorted(bodies)
+    ]
+    client.datasets.files.get("broken off", tmp_path / "out")
+    assert told(tmp_path / "out") == told(source)
+
+
+def test_what_is_too_large_for_one_address_goes_in_parts_and_goes_on(
+    client: Client, s3: S3, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nabla.client.patience.PAUSES", (0.01,))
+    monkeypatch.setattr(s3_signed, "WHOLE", 6 << 20)
+    monkeypatch.setattr(s3_signed, "PART", 5 << 20)
+    monkeypatch.setattr(s3_signed, "SIGNED", 3)
+    client.datasets.create("in parts", storage_provider="archive")
+    (source / "big").write_bytes(large := os.urandom(20 << 20) + b"and a little")
+    for small in (source / "sub").iterdir():
+        small.unlink()
+    (source / "sub").rmdir()
+    s3.after_uploads, s3.cut_upload = 2, 1000
+    with pytest.raises(Unavailable, match="run it again"):
+        client.datasets.commit("in parts", source)
+    assert md5(large) not in below(s3)
+    s3.calm()
+    version = client.datasets.commit("in parts", source)
+    assert (version.size, version.added) == (len(large), len(large))
+    assert s3.asked("PUT", "X-Amz-Signature") == 3
+    assert s3.uploads("data") == []
+    assert not [name for name in s3.names("data") if "/receiving/" in name]
+    client.datasets.files.get("in parts", tmp_path / "out")
     assert told(tmp_path / "out") == told(source)
 
 

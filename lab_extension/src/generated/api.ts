@@ -808,6 +808,17 @@ export interface Parameter {
   optional: boolean;
 }
 
+/** What is lacking of a content that is sent in parts: some of it, until nothing is any more. */
+export interface PartsPlan {
+  /** To be sent back when all parts are there. */
+  upload: string;
+  parts: SignedPart[];
+  /** Bytes that are there. */
+  received: number;
+  /** The store has the content. */
+  complete: boolean;
+}
+
 /** The groups that the identity provider says a person is in. */
 export interface PersonsGroups {
   groups: string[];
@@ -1096,6 +1107,12 @@ export interface SecretVersion {
   key: string;
 }
 
+/** An upload of which all parts are there. */
+export interface SentParts {
+  size: number;
+  upload: string;
+}
+
 /** A user of a team that is no person: owns what production needs, and does not leave. */
 export interface ServiceAccount {
   kind: string;
@@ -1147,6 +1164,15 @@ export interface Share {
   source: string;
   /** The team's namespace, or the user whose private team it is. */
   grantee: string;
+}
+
+/** Where a part goes. */
+export interface SignedPart {
+  /** From 1. */
+  number: number;
+  /** PUT with `headers`; it works for an hour. */
+  url: string;
+  headers: Record<string, string>;
 }
 
 /** Files fixed at a moment. The id derives from team and content: equal folders are one snapshot. */
@@ -1294,13 +1320,14 @@ export interface Tried {
   message: string;
 }
 
-/** Which contents are missing in the store, and how they get there. `direct`: the caller shares the disk, and writes below `folder`; `urls`: a signed URL for each (PUT with `headers`), parts of it for what is larger than `part`; `service`: through the service. */
+/** Which contents are missing in the store, and how they get there. `direct`: the caller shares the disk, and writes below `folder`; `urls`: a signed URL for each (PUT with `headers`), or, for what is too large for one, the bytes of each part (`parts`) that it is sent in; `service`: through the service. */
 export interface UploadPlan {
   how: "direct" | "urls" | "service";
   missing: string[];
   folder: string;
   urls: Record<string, unknown>;
   headers: Record<string, unknown>;
+  parts: Record<string, unknown>;
 }
 
 /** What was found in a part of a version's files: while there is `more`, go on after `last`. */
@@ -1318,6 +1345,13 @@ export interface Verification {
 export interface Wanted {
   /** Bytes by MD5. */
   objects: Record<string, unknown>;
+}
+
+/** A content that somebody is about to send in parts of as many bytes as the plan says. */
+export interface WantedParts {
+  size: number;
+  /** The MD5 of each part, in order. */
+  parts: string[];
 }
 
 export const FINAL_STATES: readonly string[] = ["Succeeded", "Failed", "Error", "Canceled"];

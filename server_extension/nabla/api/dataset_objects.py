@@ -13,7 +13,17 @@ from nabla.api.handler import NablaHandler, Rule
 from nabla.content.objects import ObjectStore
 from nabla.errors import BadInput, Damaged
 from nabla.integrations.receiving import Body, Piece
-from nabla.schema import Dataset, DatasetVersion, DownloadPlan, Received, UploadPlan, Wanted
+from nabla.schema import (
+    Dataset,
+    DatasetVersion,
+    DownloadPlan,
+    PartsPlan,
+    Received,
+    SentParts,
+    UploadPlan,
+    Wanted,
+    WantedParts,
+)
 from nabla.services.dataset_objects import MOST, check_md5
 
 TAR = 2 << 30
@@ -147,6 +157,32 @@ class ReceivedHandler(NablaHandler):
         self.answer(await objects.received(self.actor, ref, check_md5(md5), size))
 
 
+class PartsHandler(NablaHandler):
+    """A large content that is sent to a bucket in parts."""
+
+    rules: ClassVar = {
+        "POST": Rule(
+            "run",
+            PartsPlan,
+            WantedParts,
+            summary="Begin to send a content in parts, or go on: what is lacking.",
+        ),
+        "PUT": Rule("run", Received, SentParts, summary="Let parts that are there become the content."),
+    }
+
+    async def post(self, dataset: str, version: str, md5: str) -> None:
+        """Answer where parts go."""
+        wanted = await self.body(WantedParts)
+        objects = self.nabla.dataset_objects
+        self.answer(await objects.begin_parts(self.actor, f"{dataset}:{version}", check_md5(md5), wanted))
+
+    async def put(self, dataset: str, version: str, md5: str) -> None:
+        """Answer whether the content is there now."""
+        sent = await self.body(SentParts)
+        objects = self.nabla.dataset_objects
+        self.answer(await objects.end_parts(self.actor, f"{dataset}:{version}", check_md5(md5), sent))
+
+
 class RemoteHandler(NablaHandler):
     """A dataset as a remote of DVC's over HTTP."""
 
@@ -204,5 +240,6 @@ routes = [
     (f"{_VERSION}/objects", ObjectsHandler),
     (f"{_VERSION}/objects/{{md5}}", ObjectHandler),
     (f"{_VERSION}/objects/{{md5}}/received", ReceivedHandler),
+    (f"{_VERSION}/objects/{{md5}}/parts", PartsHandler),
     ("datasets/{dataset}/dvc/files/md5/{ab}/{rest}", RemoteHandler),
 ]

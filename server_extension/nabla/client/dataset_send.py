@@ -109,8 +109,11 @@ class Sender:
             for one in missing:
                 if one.entry.md5 in plan.urls:
                     crew.do(partial(self._put_url, crew, plan, one))
-            # What has no signed address (what is too large for one) goes this way too.
-            self._through_service(crew, [one for one in missing if one.entry.md5 not in plan.urls])
+            signed = plan.urls.keys() | plan.parts.keys()
+            self._through_service(crew, [one for one in missing if one.entry.md5 not in signed])
+            for one in missing:
+                if one.entry.md5 in plan.parts:
+                    self._put_parts(crew, one, plan.parts[one.entry.md5])
 
     def _store(self, crew: Crew, plan: UploadPlan, missing: list[Content]) -> None:
         from nabla.content.local import LocalStore
@@ -156,7 +159,7 @@ class Sender:
                 file.seek(offset)
                 piece = file.read(PIECE)
                 if not piece and size:
-                    raise _changed(one)
+                    raise changed(one)
                 try:
                     received = self._piece(path, piece, offset, size)
                     failures = 0
@@ -197,6 +200,13 @@ class Sender:
                 persist(partial(self._transfer, crew, one, url, plan.headers.get(md5, {})), crew.stop)
                 break
             except Forbidden:
+    def _put_parts(self, crew: Crew, one: Content, part: int) -> None:
+        from nabla.client.dataset_parts import Parts
+
+        if not Parts(self._transport, self._path, self.tally, one).send(crew, part):
+            # The bucket does not tell what it has: some encrypt, and know no MD5s of parts.
+            crew.do(partial(self._put_pieces, crew, one))
+
                 if not left:
                     raise
                 plan = self.plan({md5: one.entry.size})
@@ -205,20 +215,20 @@ class Sender:
     def _transfer(self, crew: Crew, one: Content, url: str, headers: Mapping[str, str]) -> None:
         given = {"Content-Length": str(one.entry.size), **headers}
         with one.open() as file:
-            body = _pieces(crew, file, one)
+            body = pieces(crew, file, one.entry.size, one)
             answer = self._transport.outside.put(url, content=body, headers=given)
         if not answer.is_success:
             raise outside_error(answer)
 
 
-def _pieces(crew: Crew, file: BinaryIO, one: Content) -> Iterator[bytes]:
-    left = one.entry.size
+def pieces(crew: Crew, file: BinaryIO, left: int, one: Content) -> Iterator[bytes]:
+    """Yield the next `left` bytes of a content, unless the crew is to stop."""
     while left:
         if crew.stop.is_set():
             raise Cancelled
         piece = file.read(min(SMALL, left))
         if not piece:
-            raise _changed(one)
+            raise changed(one)
         left -= len(piece)
         yield piece
 
@@ -231,14 +241,15 @@ def _tar(group: list[Content]) -> bytes:
             with one.open() as file:
                 data = file.read(one.entry.size + 1)
             if hashlib.md5(data, usedforsecurity=False).hexdigest() != one.entry.md5:
-                raise _changed(one)
+                raise changed(one)
             member = tarfile.TarInfo(one.entry.md5)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return archive.getvalue()
 
 
-def _changed(one: Content) -> Conflict:
+def changed(one: Content) -> Conflict:
+    """Return the error of a content that is not what it was."""
     return Conflict(f"{one.place} changed while it was sent: send it again when nothing writes to it.")
 
 

@@ -225,6 +225,10 @@ class S3Store(ObjectStore):
         """
         return s3_signed.url_put(self, md5, size, seconds)
 
+    def part_size(self, size: int) -> int:
+        """Return the bytes of each part of a content that is too large for one signed address."""
+        return s3_signed.part_size(size)
+
     def begin_parts(self, md5: str, size: int, parts: Sequence[str]) -> SignedParts:
         """Return signed addresses for the parts of a large content; `parts` are their MD5s, in order."""
         return s3_signed.begin_parts(self, md5, size, parts)

@@ -24,6 +24,8 @@ WHOLE = 64 * MIB
 PART = 32 * MIB
 RECEIVING = "receiving/"
 """Where contents in parts are until they are checked as a whole, below the store's root."""
+SIGNED = 1000
+"""Parts that are signed at once: who has sent them asks for the next."""
 COPIED = 1 << 30
 """Bytes that the service copies at once."""
 
@@ -35,7 +37,9 @@ class SignedParts(NamedTuple):
     part: int
     """Bytes of each part but the last."""
     parts: list[tuple[int, str, dict[str, str]]]
-    """What is not there yet."""
+    """What is not there yet, as far as it was signed."""
+    received: int
+    """Bytes that are there."""
 
 
 def part_size(size: int) -> int:
@@ -84,13 +88,16 @@ def begin_parts(store: S3Store, md5: str, size: int, parts: Sequence[str]) -> Si
             id = str(store.client.create_multipart_upload(**_place(store, key))["UploadId"])
         upload = f"{key.removeprefix(store.key_below(''))}\n{id}"
     at, id = _upload(store, md5, upload)
-    wanted = []
+    received = 0
+    wanted: list[tuple[int, str, dict[str, str]]] = []
     for number, digest in enumerate(parts, start=1):
         length = min(part, size - (number - 1) * part)
-        if there.get(number) != (digest, length):
+        if there.get(number) == (digest, length):
+            received += length
+        elif len(wanted) < SIGNED:
             more = at | {"UploadId": id, "PartNumber": number}
             wanted.append((number, *_signed(store, "upload_part", more, (digest, length), SECONDS)))
-    return SignedParts(upload, part, wanted)
+    return SignedParts(upload, part, wanted, received)
 
 
 def end_parts(store: S3Store, md5: str, size: int, upload: str) -> int:

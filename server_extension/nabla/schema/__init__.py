@@ -33,12 +33,16 @@ from nabla.schema.dataset import (
     NewDataset,
     NewDatasetVersion,
     NewMount,
+    PartsPlan,
     PublicDataset,
     Received,
+    SentParts,
+    SignedPart,
     TaggedVersion,
     UploadPlan,
     Verification,
     Wanted,
+    WantedParts,
 )
 from nabla.schema.instance import Capacity, Instance, InstanceOffer, QueuePlace
 from nabla.schema.link import Link, LinkToken, MadeLink, NewLink, OpenedLink
@@ -150,6 +154,7 @@ __all__ = [
     "OpenedLink",
     "Page",
     "Parameter",
+    "PartsPlan",
     "PersonsGroups",
     "Problem",
     "Progress",
@@ -170,8 +175,10 @@ __all__ = [
     "Secret",
     "SecretKeys",
     "SecretVersion",
+    "SentParts",
     "ServiceAccount",
     "Share",
+    "SignedPart",
     "Snapshot",
     "SnapshotFile",
     "SnapshotOffer",
@@ -186,5 +193,6 @@ __all__ = [
     "UploadPlan",
     "Verification",
     "Wanted",
+    "WantedParts",
     "now",
 ]

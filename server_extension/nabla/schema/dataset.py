@@ -174,7 +174,8 @@ class UploadPlan(Model):
     """Which contents are missing in the store, and how they get there.
 
     `direct`: the caller shares the disk, and writes below `folder`; `urls`: a signed URL for each (PUT with
-    `headers`), parts of it for what is larger than `part`; `service`: through the service.
+    `headers`), or, for what is too large for one, the bytes of each part (`parts`) that it is sent in;
+    `service`: through the service.
     """
 
     how: Literal["direct", "urls", "service"] = "service"
@@ -182,6 +183,38 @@ class UploadPlan(Model):
     folder: str = ""
     urls: dict[Md5, str] = Field(default_factory=dict)
     headers: dict[Md5, dict[str, str]] = Field(default_factory=dict)
+    parts: dict[Md5, int] = Field(default_factory=dict)
+
+
+class WantedParts(Model):
+    """A content that somebody is about to send in parts of as many bytes as the plan says."""
+
+    size: int = Field(ge=0)
+    parts: list[Md5] = Field(max_length=10_000, description="The MD5 of each part, in order.")
+
+
+class SignedPart(Model):
+    """Where a part goes."""
+
+    number: int = Field(description="From 1.")
+    url: str = Field(description="PUT with `headers`; it works for an hour.")
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class PartsPlan(Model):
+    """What is lacking of a content that is sent in parts: some of it, until nothing is any more."""
+
+    upload: str = Field(default="", description="To be sent back when all parts are there.")
+    parts: list[SignedPart] = Field(default_factory=list)
+    received: int = Field(default=0, description="Bytes that are there.")
+    complete: bool = Field(default=False, description="The store has the content.")
+
+
+class SentParts(Model):
+    """An upload of which all parts are there."""
+
+    size: int = Field(ge=0)
+    upload: str = Field(max_length=5000)
 
 
 class DownloadPlan(Model):

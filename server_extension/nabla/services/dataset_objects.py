@@ -11,17 +11,32 @@ from nabla.errors import BadInput, NotFound, TooLarge
 from nabla.integrations import archives
 from nabla.integrations.receiving import Piece, Pieces, Receiving
 from nabla.policy import Actor
-from nabla.schema import Dataset, DatasetVersion, DownloadPlan, Received, UploadPlan
+from nabla.schema import (
+    Dataset,
+    DatasetVersion,
+    DownloadPlan,
+    PartsPlan,
+    Received,
+    SentParts,
+    SignedPart,
+    UploadPlan,
+    WantedParts,
+)
 from nabla.schema.storage import MANAGED
 
 if TYPE_CHECKING:
     from nabla.content.objects import ObjectStore
+    from nabla.content.s3_signed import SignedParts
     from nabla.services.dataset_indexes import Indexes
     from nabla.services.dataset_refs import DatasetRefs
     from nabla.services.dataset_stores import DatasetStores
 
 MOST = 1 << 44
 """Bytes of one content at most: what the smallest of the stores takes, and more than any disk here."""
+SOON = 15.0
+"""Seconds that whoever ends an upload in parts waits for it to be checked before they are to ask again."""
+ENDING = 100
+"""Ended uploads that are kept for who asks again."""
 
 
 @runtime_checkable
@@ -36,6 +51,18 @@ class Signing(Protocol):
         """Return an address to read from."""
         ...
 
+    def part_size(self, size: int) -> int:
+        """Return the bytes of each part of what is too large for one address."""
+        ...
+
+    def begin_parts(self, md5: str, size: int, parts: Sequence[str]) -> SignedParts:
+        """Return addresses for parts (their MD5s, in order) that are not there yet."""
+        ...
+
+    def end_parts(self, md5: str, size: int, upload: str) -> int:
+        """Put the parts together and check the whole."""
+        ...
+
 
 class DatasetObjects:
     """The rules of contents. Who may read a dataset may read what lies in its team's store."""
@@ -45,11 +72,12 @@ class DatasetObjects:
         self._stores = stores
         self._indexes = indexes
         self._pieces = Pieces()
+        self._ending: dict[tuple[str, str, str], asyncio.Task[int]] = {}
 
     async def uploads(self, actor: Actor, ref: str, contents: Mapping[str, int]) -> UploadPlan:
         """Return which of the contents (bytes by MD5) the store lacks, and how they get there.
 
-        What has no address in a plan of `urls` goes through the service, in pieces.
+        What has no address in a plan of `urls` is sent in parts.
         """
         for md5, size in contents.items():
             if not 0 <= size <= MOST:
@@ -65,7 +93,7 @@ class DatasetObjects:
             plan.how, plan.folder = "direct", str(self._stores.root / dataset.team)
         elif isinstance(store, Signing):
             plan.how = "urls"
-            plan.urls, plan.headers = await asyncio.to_thread(_signed, store, contents, missing)
+            await asyncio.to_thread(_sign, plan, store, contents)
         return plan
 
     async def downloads(self, actor: Actor, ref: str, contents: Mapping[str, int]) -> DownloadPlan:
@@ -168,6 +196,42 @@ class DatasetObjects:
         await asyncio.to_thread(keep)
         return Received(received=size, complete=True)
 
+    async def begin_parts(self, actor: Actor, ref: str, md5: str, wanted: WantedParts) -> PartsPlan:
+        """Return signed addresses for what is lacking of a large content; `BadInput` for other parts."""
+        dataset, _ = await self.open_version(actor, ref)
+        store = await self._stores.of(dataset)
+        size = wanted.size
+        if await asyncio.to_thread(store.size, _plain(md5)) == size:
+            return PartsPlan(received=size, complete=True)
+        begun = await asyncio.to_thread(_signing(store, dataset).begin_parts, md5, size, wanted.parts)
+        parts = [SignedPart(number=number, url=url, headers=more) for number, url, more in begun.parts]
+        return PartsPlan(upload=begun.upload, parts=parts, received=begun.received)
+
+    async def end_parts(self, actor: Actor, ref: str, md5: str, sent: SentParts) -> Received:
+        """Let the parts become the content, once they are checked as a whole; until then not `complete`.
+
+        Raises `BadInput` when parts are lacking, or are together something else.
+        """
+        dataset, _ = await self.open_version(actor, ref)
+        store = await self._stores.of(dataset)
+        if await asyncio.to_thread(store.size, _plain(md5)) == sent.size:
+            return Received(received=sent.size, complete=True)
+        key = (dataset.id, md5, sent.upload)
+        work = self._ending.get(key)
+        if work is None:
+            for done in [one for one in self._ending if self._ending[one].done()][ENDING:]:
+                self._ending.pop(done).exception()
+            end = _signing(store, dataset).end_parts
+            # All of it is read: it goes on for who asks again.
+            work = asyncio.create_task(asyncio.to_thread(end, md5, sent.size, sent.upload))
+            self._ending[key] = work
+        await asyncio.wait([work], timeout=SOON)
+        if not work.done():
+            return Received(received=sent.size)
+        self._ending.pop(key, None)
+        work.result()
+        return Received(received=sent.size, complete=True)
+
     async def _there(self, dataset: Dataset, md5: str) -> tuple[Dataset, ObjectStore, int]:
         check_md5(md5)
         store = await self._stores.of(dataset)
@@ -191,17 +255,20 @@ def check_md5(md5: str) -> str:
     return md5
 
 
-def _signed(
-    store: Signing, contents: Mapping[str, int], missing: list[str]
-) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    urls: dict[str, str] = {}
-    headers: dict[str, dict[str, str]] = {}
-    for md5 in missing:
+def _sign(plan: UploadPlan, store: Signing, contents: Mapping[str, int]) -> None:
+    """Give what is missing addresses, or the size of its parts."""
+    for md5 in plan.missing:
         try:
-            urls[md5], headers[md5] = store.url_put(md5, contents[md5])
+            plan.urls[md5], plan.headers[md5] = store.url_put(md5, contents[md5])
         except TooLarge:
-            continue
-    return urls, headers
+            plan.parts[md5] = store.part_size(contents[md5])
+
+
+def _signing(store: ObjectStore, dataset: Dataset) -> Signing:
+    """Return a store as one that signs; `BadInput` for another."""
+    if not isinstance(store, Signing):
+        raise BadInput(f"The store of {dataset.name!r} takes no parts: send the content in pieces.")
+    return store
 
 
 async def _tarred(store: ObjectStore, sizes: Mapping[str, int]) -> AsyncIterator[bytes]:
