@@ -11,6 +11,14 @@ import type { Change } from '../src/generated/api';
 /** What the service answers to a path below its API: a body, or null for 404. */
 export type Answer = (path: string, query: URLSearchParams, body: string) => unknown;
 
+/** An answer that refuses a value, and says which. */
+export class Refusal {
+  constructor(
+    readonly message: string,
+    readonly field: string
+  ) {}
+}
+
 /** An `Api` whose service answers as `answer` says; the paths that it was asked for are kept. */
 export async function service(
   t: TestContext,
@@ -25,7 +33,8 @@ export async function service(
     request.on('end', () => {
       asked.push(`${request.method} ${path}${searchParams.size ? `?${searchParams}` : ''}`);
       void Promise.resolve(answer(path, searchParams, body)).then(found => {
-        response.writeHead(found ? 200 : 404).end(JSON.stringify(found ?? { message: 'No.' }));
+        const status = found instanceof Refusal ? 400 : found ? 200 : 404;
+        response.writeHead(status).end(JSON.stringify(found ?? { message: 'No.' }));
       });
     });
   });

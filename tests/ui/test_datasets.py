@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 from house import House, call
-from lab import PATIENCE, Lab, nabla, visit
+from lab import PATIENCE, Lab, nabla, visit, write_notebook
 from playwright.sync_api import Browser, Locator, expect
 
 pytestmark = pytest.mark.browser
@@ -97,10 +97,10 @@ class Data:
         page.wait_for()
         return page
 
-    def drop(self, files: dict[str, bytes]) -> None:
-        """Drop files onto the dataset that shows."""
+    def drop(self, files: dict[str, bytes], onto: Locator | None = None) -> None:
+        """Drop files onto the dataset that shows, or a line of its tree."""
         sent = [[name, base64.b64encode(content).decode()] for name, content in files.items()]
-        nabla(self.lab.page, "drop-zone").evaluate(DROP, sent)
+        (onto or nabla(self.lab.page, "drop-zone")).evaluate(DROP, sent)
 
     def fill(self, name: str, entries: list[tuple[str, bytes]], message: str) -> str:
         """Make and commit a version over the API, and return its name."""
@@ -212,6 +212,37 @@ def test_a_second_version_begins_with_the_first_and_says_what_differs(data: Data
     nabla(page, "tab-lineage").click()
     expect(nabla(page, "made-by")).to_contain_text("Began as a copy of", timeout=PATIENCE)
     nabla(page, "tab-files").click()
+
+
+def test_files_dropped_onto_a_folder_go_into_it(data: Data) -> None:
+    data.fill("nested", [("deep/a.txt", b"a\n")], "one")
+    page = data.open("nested")
+    data.drop({"b.txt": b"b\n"}, onto=file(page, "deep"))
+    expect(nabla(page, "upload-choice")).to_contain_text("deep/b.txt")
+    nabla(page, "upload-begin").click()
+    expect(nabla(page, "upload-progress")).to_contain_text("1 file uploaded", timeout=PATIENCE)
+    expect(file(page, "deep")).to_contain_text("2", timeout=PATIENCE)
+    file(page, "deep").click()
+    expect(file(page, "deep/b.txt")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_run_reads_the_version_that_its_form_names_and_its_page_leads_there(data: Data) -> None:
+    listing = "import os\nprint(os.listdir(os.environ['NABLA_INPUTS'] + '/digits'))"
+    write_notebook(data.house, "reads/reads.ipynb", listing)
+    data.lab.open_notebook("reads/reads.ipynb")
+    form = data.lab.run_form()
+    nabla(form, "inputs-add").click()
+    nabla(form, "inputs-dataset").fill("dig")
+    nabla(form, "inputs-dataset-offer").filter(has_text="digits:latest").first.click()
+    expect(nabla(form, "inputs-name")).to_have_value("digits")
+    run = data.lab.submit(form)
+    data.lab.state(run, "Succeeded")
+    expect(run).to_contain_text("more.txt")
+    nabla(run, "tab-parameters").click()
+    digits = data.ask("GET", "datasets/digits")
+    expect(nabla(run, "data-inputs")).to_contain_text(f"{digits['id']}:{digits['latest']}")
+    nabla(run, "data-open").click()
+    expect(data.lab.shown("dataset-page")).to_have_attribute("data-id", digits["id"])
 
 
 def test_a_folder_of_100000_files_is_moved_through_at_once(data: Data) -> None:

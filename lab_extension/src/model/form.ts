@@ -2,6 +2,7 @@ import type { KernelSpec } from '@jupyterlab/services';
 import { Signal, type ISignal } from '@lumino/signaling';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ApiError, type Api, type PackedNotebook } from '../api/client';
+import { DatasetRoutes } from '../api/datasets';
 import type {
   Instances,
   NewRun,
@@ -12,6 +13,7 @@ import type {
   Snapshot
 } from '../generated/api';
 import type { ProjectsModel } from './projects';
+import { RunData, type DataOffer, type DataPlace } from './run-data';
 import { ownText, parseField, writeField } from './values';
 
 /** What the form was opened for: a notebook of the user's server, or a run to be run again. */
@@ -40,7 +42,10 @@ export class FormModel {
     readonly projects: ProjectsModel,
     readonly kernels: KernelSpec.IManager,
     private readonly _trans: TranslationBundle
-  ) {}
+  ) {
+    const routes = new DatasetRoutes(_api);
+    this.data = new RunData(routes, projects, _trans, () => this._emit());
+  }
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -51,6 +56,8 @@ export class FormModel {
   instances: Instances | null = null;
   fields: Field[] = [];
   env: readonly Variable[] = [];
+  /** The versions of datasets that it reads, and the datasets that it makes versions of. */
+  readonly data: RunData;
   /** The run that is run again. */
   source: Run | null = null;
   loading = true;
@@ -75,6 +82,7 @@ export class FormModel {
     return (
       this.fields.every(field => !field.error) &&
       times.every(time => !this.timeError(time)) &&
+      this.data.valid &&
       this.env.every(({ name }) => !this.variableError(name))
     );
   }
@@ -171,6 +179,13 @@ export class FormModel {
     }
   }
 
+  /** The datasets that may be meant by `text`: of the team that the run will be in, and public ones. */
+  async offers(place: DataPlace, text: string): Promise<DataOffer[]> {
+    const { project, projects } = this;
+    const team = projects.items.find(({ id }) => id === project)?.team ?? null;
+    return this.data.offers(place, text, team);
+  }
+
   async createProject(name: string): Promise<Project> {
     const project = await this.projects.create({ name });
     this.update({ project: project.id });
@@ -204,6 +219,7 @@ export class FormModel {
     this.instance = run.spec.instance;
     this.kernel = run.spec.kernel;
     this.project = run.project;
+    this.data.recall(run);
     this.env = Object.entries(run.spec.env ?? {}).map(([name, value]) => ({ name, value }));
     this.summary = await this._api
       .runNotebook(id)
@@ -257,6 +273,8 @@ export class FormModel {
       snapshot: this.snapshot?.id ?? '',
       parameters: this._parameters(),
       env: this._environment(),
+      inputs: this.data.written('inputs'),
+      outputs: this.data.written('outputs'),
       kernel: this.kernel,
       instance: this.instance,
       project: this.project,
@@ -270,12 +288,22 @@ export class FormModel {
 
   private _rerun(run: Run): Promise<Run> {
     const { instance } = this;
-    const [parameters, env] = [this._parameters(), this._environment()];
-    return this._api.rerun(run.id, { parameters, env, instance, origin: 'panel' });
+    return this._api.rerun(run.id, {
+      parameters: this._parameters(),
+      env: this._environment(),
+      inputs: this.data.written('inputs'),
+      outputs: this.data.written('outputs'),
+      instance,
+      origin: 'panel'
+    });
   }
 
   private _blame(error: Error): void {
-    const name = error instanceof ApiError ? error.problem.field?.split('.').pop() : undefined;
+    const place = (error instanceof ApiError && error.problem.field) || '';
+    if (this.data.blame(place, error.message)) {
+      return;
+    }
+    const name = place.split('.').pop();
     const field = this.fields.find(({ parameter }) => parameter.name === name);
     if (field) {
       field.error = error.message;

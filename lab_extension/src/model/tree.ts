@@ -58,6 +58,8 @@ export class FileTree {
 
   /** The path that the cursor is on. */
   active = '';
+  /** The folder that something is held over, to be dropped into it. */
+  aimed = '';
   /** What is searched for; empty: the tree is shown. */
   text = '';
 
@@ -127,6 +129,13 @@ export class FileTree {
   select(path: string): void {
     if (this.active !== path) {
       this.active = path;
+      this._changed.emit();
+    }
+  }
+
+  aim(folder: string): void {
+    if (this.aimed !== folder) {
+      this.aimed = folder;
       this._changed.emit();
     }
   }

@@ -324,6 +324,11 @@ export function picked(files: FileList): Incoming[] {
   return [...files].map(file => ({ path: file.webkitRelativePath || file.name, file }));
 }
 
+/** Files as they are put into a folder; "": where they lie already. */
+export function into(folder: string, files: readonly Incoming[]): Incoming[] {
+  return files.map(({ path, file }) => ({ path: folder ? `${folder}/${path}` : path, file }));
+}
+
 async function walk(entry: FileSystemEntry, found: Incoming[]): Promise<void> {
   if (entry.isFile) {
     const file = await new Promise<File>((done, failed) =>

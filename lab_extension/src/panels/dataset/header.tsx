@@ -103,7 +103,7 @@ function Facts({ model, dataset, nav, trans }: Props) {
           )}
         </span>
       )}
-      {model.storage && <span>{trans.__('stored in %1', model.storage)}</span>}
+      {model.storage && <span>{trans.__('stored in “%1”', model.storage)}</span>}
       <span>
         {trans.__('made by %1', dataset.owner)} <Ago time={dataset.created} trans={trans} />
       </span>
@@ -115,7 +115,13 @@ function Facts({ model, dataset, nav, trans }: Props) {
 }
 
 /** Name, references, facts, tags and verbs of a dataset. */
-export function DatasetHeader(props: Props & { onFiles: (files: Incoming[]) => void }) {
+export function DatasetHeader(
+  props: Props & {
+    /** Whether there is no version yet: then the page itself says how to begin. */
+    empty: boolean;
+    onFiles: (files: Incoming[]) => void;
+  }
+) {
   const { model, dataset, nav, trans } = props;
   const [asking, setAsking] = useState(false);
   const { writable } = model;
@@ -177,7 +183,7 @@ export function DatasetHeader(props: Props & { onFiles: (files: Incoming[]) => v
             />
           )}
           {dataset.latest && <Mount key={model.chosen} {...props} />}
-          {writable && <PickFiles trans={trans} onFiles={props.onFiles} primary />}
+          {writable && !props.empty && <PickFiles trans={trans} onFiles={props.onFiles} primary />}
         </div>
       )}
       <div className="nabla-Dataset-line">

@@ -1,7 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useState, type ReactNode } from 'react';
 import type { DatasetModel } from '../../model/dataset';
-import { dropped, type Incoming, type UploadModel } from '../../model/upload';
+import { folderOf } from '../../model/tree';
+import { dropped, into, type Incoming, type UploadModel } from '../../model/upload';
 import { useModel } from '../../ui/hooks';
 import { ErrorLine, Tabs } from '../../ui/parts';
 import type { Navigation } from '../navigation';
@@ -25,17 +26,29 @@ export interface DatasetProps {
 
 type DatasetTab = 'files' | 'compare' | 'lineage';
 
-/** Takes files and folders that are dropped anywhere on the page. */
+/** The folder of the tree that something is held over; "": none. */
+function folderUnder({ target }: React.DragEvent): string {
+  const line = (target as Element).closest<HTMLElement>('[data-nabla="file"]');
+  const path = line?.dataset.path ?? '';
+  return line?.dataset.type === 'folder' ? path : folderOf(path);
+}
+
+/** Takes files and folders that are dropped anywhere on the page, or into a folder of the tree. */
 function DropZone(props: {
-  allowed: boolean;
-  hint: string;
+  model: DatasetModel;
+  trans: TranslationBundle;
   onDrop: (files: Incoming[]) => void;
   onError: (message: string) => void;
   children: ReactNode;
 }) {
-  const [over, setOver] = useState(false);
+  const { model, trans } = props;
+  const [over, setOver] = useState<string | null>(null);
+  const aim = (folder: string | null): void => {
+    model.tree?.aim(folder ?? '');
+    setOver(folder);
+  };
   const carries = (event: React.DragEvent): boolean =>
-    props.allowed && event.dataTransfer.types.includes('Files');
+    model.writable && event.dataTransfer.types.includes('Files');
   return (
     <div
       className="nabla-Drop"
@@ -44,27 +57,35 @@ function DropZone(props: {
         if (carries(event)) {
           event.preventDefault();
           event.dataTransfer.dropEffect = 'copy';
-          setOver(true);
+          aim(folderUnder(event));
         }
       }}
       onDragLeave={event => {
         if (!event.currentTarget.contains(event.relatedTarget as Node | null)) {
-          setOver(false);
+          aim(null);
         }
       }}
       onDrop={event => {
-        setOver(false);
+        aim(null);
         if (carries(event)) {
           event.preventDefault();
           event.stopPropagation();
-          dropped(event.dataTransfer).then(props.onDrop, (error: Error) =>
-            props.onError(error.message)
+          const folder = folderUnder(event);
+          dropped(event.dataTransfer).then(
+            files => props.onDrop(into(folder, files)),
+            (error: Error) => props.onError(error.message)
           );
         }
       }}
     >
       {props.children}
-      {over && <div className="nabla-Drop-hint">{props.hint}</div>}
+      {over !== null && (
+        <div className="nabla-Drop-hint">
+          <span data-nabla="drop-hint">
+            {over ? trans.__('Drop to upload into %1', `${over}/`) : trans.__('Drop to upload')}
+          </span>
+        </div>
+      )}
     </div>
   );
 }
@@ -81,7 +102,7 @@ function Empty({ model, trans, onFiles }: DatasetProps & { onFiles: (files: Inco
       {model.writable ? (
         <>
           <p>{trans.__('Drop files or folders here, or choose them:')}</p>
-          <PickFiles trans={trans} onFiles={onFiles} />
+          <PickFiles trans={trans} onFiles={onFiles} primary />
           <p className="nabla-Dataset-code">
             {trans.__('From a notebook:')}{' '}
             <code>{`nabla.dataset(${JSON.stringify(model.name)}).commit("./data", message="first")`}</code>
@@ -147,18 +168,13 @@ export function DatasetPage(props: DatasetProps) {
   ];
   const empty = model.versions.ready && !model.versions.items.length && !model.chosen;
   return (
-    <DropZone
-      allowed={model.writable}
-      hint={trans.__('Drop to upload')}
-      onDrop={uploading.take}
-      onError={uploading.fail}
-    >
+    <DropZone model={model} trans={trans} onDrop={uploading.take} onError={uploading.fail}>
       <div
         className="nabla-Page nabla-Home nabla-Dataset"
         data-nabla="dataset-page"
         data-id={dataset.id}
       >
-        <DatasetHeader {...props} dataset={dataset} onFiles={uploading.take} />
+        <DatasetHeader {...props} dataset={dataset} empty={empty} onFiles={uploading.take} />
         <UploadPanel {...props} uploading={uploading} />
         {empty ? (
           <Empty {...props} onFiles={uploading.take} />

@@ -59,6 +59,7 @@ function Line({
       data-nabla="file"
       data-path={file.path}
       data-type={file.type}
+      data-aimed={inner && tree.aimed === file.path ? true : undefined}
       aria-level={folder.depth + 1}
       aria-posinset={at + 1}
       aria-setsize={folder.total}

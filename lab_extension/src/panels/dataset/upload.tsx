@@ -143,13 +143,20 @@ function Choice({ model, uploading, trans }: DatasetProps & { uploading: Uploadi
     <fieldset className="nabla-Upload" data-nabla="upload-choice">
       <legend>
         {trans._n(
-          'Upload %2 file, %3, into:',
-          'Upload %2 files, %3, into:',
+          'Upload %2 file, %3',
+          'Upload %2 files, %3',
           files.length,
           files.length.toLocaleString(),
           bytes(size)
         )}
       </legend>
+      <p className="nabla-Quiet nabla-Upload-path">
+        {files
+          .slice(0, SHOWN)
+          .map(({ path }) => path)
+          .join(', ')}
+        {files.length > SHOWN && ` ${trans.__('and %1 more', files.length - SHOWN)}`}
+      </p>
       {options.map(([id, label]) => (
         <label key={id} className="nabla-Check">
           <input

@@ -7,6 +7,7 @@ import { useModel } from '../../ui/hooks';
 import { Button, ErrorLine } from '../../ui/parts';
 import type { Navigation } from '../navigation';
 import { ProjectPicker } from '../../ui/project-picker';
+import { DataRows } from './data';
 import { ParameterField } from './field';
 import { InstancePicker } from './instances';
 import { More } from './more';
@@ -156,6 +157,7 @@ export function RunForm(props: Props & { onStarted: (run: Run) => void }) {
             <Warnings form={form} trans={trans} />
             <Parameters {...props} />
             <Variables form={form} trans={trans} />
+            <DataRows form={form} trans={trans} />
             <InstancePicker form={form} trans={trans} />
             <Destination {...props} />
             <More form={form} trans={trans} />
