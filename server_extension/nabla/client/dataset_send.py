@@ -189,6 +189,13 @@ class Sender:
         answer = persist(lambda: self._transport.ask("GET", f"{path}/received", query=query), crew.stop)
         return self._transport.read(Received, answer)
 
+    def _put_parts(self, crew: Crew, one: Content, part: int) -> None:
+        from nabla.client.dataset_parts import Parts
+
+        if not Parts(self._transport, self._path, self.tally, one).send(crew, part):
+            # The bucket does not tell what it has: some encrypt, and know no MD5s of parts.
+            crew.do(partial(self._put_pieces, crew, one))
+
     def _put_url(self, crew: Crew, plan: UploadPlan, one: Content) -> None:
         """Send a content to a signed address; one that ran out is asked for anew."""
         md5 = one.entry.md5
@@ -200,13 +207,6 @@ class Sender:
                 persist(partial(self._transfer, crew, one, url, plan.headers.get(md5, {})), crew.stop)
                 break
             except Forbidden:
-    def _put_parts(self, crew: Crew, one: Content, part: int) -> None:
-        from nabla.client.dataset_parts import Parts
-
-        if not Parts(self._transport, self._path, self.tally, one).send(crew, part):
-            # The bucket does not tell what it has: some encrypt, and know no MD5s of parts.
-            crew.do(partial(self._put_pieces, crew, one))
-
                 if not left:
                     raise
                 plan = self.plan({md5: one.entry.size})
