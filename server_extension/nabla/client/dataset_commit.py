@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nabla.client.dataset_send import Content, Sender, of_file
+from nabla.client.dataset_send import Content, Sender, line_of, line_without, of_file
 from nabla.client.tally import Tally
 from nabla.client.transport import Transport
 from nabla.content.collisions import WARNINGS
@@ -19,7 +19,7 @@ from nabla.content.entry import Entry, Progress, Report, Total
 from nabla.content.local import LocalStore
 from nabla.content.stamps import Plan, Stamps
 from nabla.errors import BadInput, NablaError, Unavailable
-from nabla.schema import DatasetVersion, FileEntry, Lineage
+from nabla.schema import DatasetVersion, Lineage
 from nabla.states import VersionState
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Source = tuple[Path, str]
 """A folder or file of this machine, and the folder of the version that it comes into (empty: none)."""
 LOOKED_AT = 200
 """Versions among which the one that a folder was last is looked for."""
-ENTERED = 20_000
+ENTERED = 2500
 """Paths that are entered at once."""
 
 
@@ -156,13 +156,13 @@ class FolderCommit:
         for (plan, to), (source, _) in zip(plans, sources, strict=True):
             root = source.parent if plan.tree.single else source
             if based:
-                _each(sender.enter_all, (FileEntry(path=path, gone=True) for path in plan.gone), ENTERED)
+                _each(sender.enter_all, (line_without(path) for path in plan.gone))
             changed = store_changes(plan, store, report=self._reading(tally, direct=store is not None))
             if store is None:
                 sender.send(_contents(changed, root, to))
             else:
-                moved = (FileEntry(path=_below(to, e.path), md5=e.md5, size=e.size) for e in changed)
-                _each(sender.enter_all, moved, ENTERED)
+                moved = (line_of(entry._replace(path=_below(to, entry.path))) for entry in changed)
+                _each(sender.enter_all, moved)
                 tally.add(plan.changed, plan.changed_bytes)
             if not based:
                 sender.send(_contents(plan.unchanged_entries(), root, to))
@@ -212,6 +212,13 @@ def _below(folder: str, path: str) -> str:
     return f"{folder}/{path}" if folder else path
 
 
-def _each(work: Callable[[list[FileEntry]], None], entries: Iterator[FileEntry], most: int) -> None:
-    while batch := list(islice(entries, most)):
-        work(batch)
+def _each(work: Callable[[list[bytes]], None], lines: Iterator[bytes]) -> None:
+    """Let `work` have the lines in batches: while it has one, the files of the next are read."""
+    with ThreadPoolExecutor(1) as thread:
+        going: Future[None] | None = None
+        while batch := list(islice(lines, ENTERED)):
+            if going is not None:
+                going.result()
+            going = thread.submit(work, batch)
+        if going is not None:
+            going.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -17,7 +18,7 @@ from nabla.client.tally import Tally
 from nabla.client.transport import Transport, outside_error
 from nabla.content.entry import Cancelled, Entry
 from nabla.errors import Conflict, Forbidden, TooOften, Unavailable
-from nabla.schema import Entered, FileEntry, Received, UploadPlan, Wanted
+from nabla.schema import Entered, Received, UploadPlan, Wanted
 
 THREADS = 4
 SMALL = 1 << 20
@@ -45,6 +46,16 @@ def of_file(entry: Entry, file: Path | str) -> Content:
     return Content(entry, lambda: Path(file).open("rb"), str(file))
 
 
+def line_of(entry: Entry) -> bytes:
+    """Return the line that enters a file; who gets it checks it, and of a million each is written here."""
+    return f'{{"path":{json.dumps(entry.path)},"md5":"{entry.md5}","size":{entry.size}}}\n'.encode()
+
+
+def line_without(path: str) -> bytes:
+    """Return the line that deletes a file, or a folder with all in it."""
+    return f'{{"path":{json.dumps(path)},"gone":true}}\n'.encode()
+
+
 class Sender:
     """Sends contents to an uncommitted version and enters their paths there."""
 
@@ -69,7 +80,7 @@ class Sender:
         """Send what the store lacks of some contents, and enter all of them."""
         for batch in _batches(contents, BATCH):
             self._deliver({one.entry.md5: one for one in batch})
-            changes = [FileEntry(path=e.path, md5=e.md5, size=e.size) for e, _, _ in batch]
+            changes = [line_of(one.entry) for one in batch]
             if missing := self.enter(changes):
                 # A collection of garbage took what was there a moment ago.
                 self._deliver({one.entry.md5: one for one in batch if one.entry.md5 in missing})
@@ -77,9 +88,9 @@ class Sender:
             self.tally.add(len(batch), 0)
             self.tally.tell()
 
-    def enter(self, changes: Collection[FileEntry]) -> list[str]:
-        """Enter changes into the version; return what the store lacks, and then nothing was changed."""
-        lines = b"".join(one.model_dump_json(exclude_defaults=True).encode() + b"\n" for one in changes)
+    def enter(self, changes: Collection[bytes]) -> list[str]:
+        """Enter changes (lines) into the version; return what the store lacks: then nothing was changed."""
+        lines = b"".join(changes)
         headers = {"Content-Type": "application/x-ndjson"}
         # Counted before it is answered: who is interrupted in between has entered them, too.
         self.entered += len(changes)
@@ -90,7 +101,7 @@ class Sender:
         self.entered -= len(changes) if missing else 0
         return missing
 
-    def enter_all(self, changes: Collection[FileEntry]) -> None:
+    def enter_all(self, changes: Collection[bytes]) -> None:
         """Enter changes of which the store has all contents; raises `Unavailable` when it has not."""
         if self.enter(changes):
             raise Unavailable("The service did not keep what was uploaded: see its log.")

@@ -30,7 +30,7 @@ from nabla.schema import (
 )
 from nabla.states import VersionState
 
-PAUSE = 0.05
+PAUSE = 0.03
 SLOWEST = 1.0
 HELD = 8 << 20
 """Bytes of a list of files that are held in memory."""

@@ -24,7 +24,7 @@ SUFFIX = ".sqlite"
 SENT = ".sent"
 WAIT = 60.0
 """Seconds that one writer waits for another one."""
-BATCH = 1000
+BATCH = 5000
 TICK = 0.05
 """Seconds that the clock of a file system may be behind."""
 
