@@ -8,6 +8,7 @@ import hmac
 import http.client
 import io
 import logging
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ class S3:
         """How many uploads pass before they are cut."""
         self.after_downloads_fail = 0
         """How many requests fail once a download was cut."""
+        self.blind = False
+        """Whether the MD5s of parts are not told, as where all is encrypted."""
         self.sent = 0
         """Bytes of bodies that were downloaded."""
         self.seen.clear()
@@ -192,6 +195,8 @@ class _Gate(BaseHTTPRequestHandler):
     def _forward(self, body: bytes) -> None:
         with self.s3.turn:
             answer, said = self._ask(body)
+        if self.s3.blind and self.command == "GET" and "uploadId=" in self.path:
+            said = re.sub(rb"[0-9a-f]{32}", b"0" * 32, said)
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in DROPPED:

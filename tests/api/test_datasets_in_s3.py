@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from nabla.cli.datasets import datasets
 from nabla.client import Client
 from nabla.content import s3_signed
+from nabla.content.entry import Progress
 from nabla.embedded import Embedded
 from nabla.errors import BadInput, NablaError, Unavailable
 from s3_server import ACCESS_KEY, S3, SECRET_KEY, md5
@@ -138,6 +139,20 @@ def test_what_is_too_large_for_one_address_goes_in_parts_and_goes_on(
     assert not [name for name in s3.names("data") if "/receiving/" in name]
     client.datasets.files.get("in parts", tmp_path / "out")
     assert told(tmp_path / "out") == told(source)
+
+
+def test_a_bucket_that_tells_no_md5s_of_parts_gets_it_through_the_service(
+    client: Client, s3: S3, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_signed, "WHOLE", 6 << 20)
+    client.datasets.create("blind", storage_provider="archive")
+    (source / "big").write_bytes(os.urandom(10 << 20))
+    s3.blind = True
+    seen: list[Progress] = []
+    version = client.datasets.commit("blind", source, report=seen.append)
+    assert version.state == "Committed"
+    assert 10 << 20 <= max(one.done_bytes for one in seen) <= version.size
+    assert client.datasets.versions.verify(version.id) == []
 
 
 def test_what_was_damaged_in_the_bucket_is_named(

@@ -21,6 +21,7 @@ class Parts:
     def __init__(self, transport: Transport, version: str, tally: Tally, content: Content) -> None:
         self._transport, self._tally, self._content = transport, tally, content
         self._counted: list[int] = []
+        self._refused = False
         self._path = f"{version}/objects/{content.entry.md5}/parts"
 
     def send(self, crew: Crew, part: int) -> bool:
@@ -38,7 +39,7 @@ class Parts:
             crew.finish()
             before, plan = plan.received, self._begin(crew, wanted)
             # Addresses that ran out are signed anew; but who gets nowhere so stops.
-            left = TIMES if plan.received > before else left - 1
+            left = TIMES if plan.received > before else left - 1 if self._refused else 0
             if not left:
                 self._tally.add(0, -sum(self._counted))
                 return False
@@ -86,6 +87,7 @@ class Parts:
         try:
             persist(transfer, crew.stop)
         except Forbidden:  # it ran out: the next plan has another
+            self._refused = True
             return
         self._count(size, sent=size)
 
