@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -355,3 +357,29 @@ class TestOneContentVeryOften:
         link_tree(tmp_path / "tree", tmp_path / "shown")
         assert (tmp_path / "shown" / "empty").read_bytes() == b""
         assert not (tmp_path / "shown" / "empty").stat().st_mode & 0o222
+
+
+class TestGarbageMeanwhile:
+    """Uploads and a collection of garbage at once: anybody in a team may do both."""
+
+    def test_a_collection_that_ends_while_contents_are_entered_ends_no_service(self, tmp_path: Path) -> None:
+        rounds = (
+            "import hashlib, pathlib, sys, threading\n"
+            "from nabla.content.marks import Marks\n"
+            "md5s = [hashlib.md5(str(n).encode()).hexdigest() for n in range(20_000)]\n"
+            "for number in range(20):\n"
+            "    marks = Marks(pathlib.Path(sys.argv[1]) / f'{number}.sqlite')\n"
+            "    begun = threading.Barrier(4)\n"
+            "    def keep():\n"
+            "        begun.wait()\n"
+            "        for _ in range(3): marks.keep(md5s)\n"
+            "    threads = [threading.Thread(target=keep) for _ in range(3)]\n"
+            "    for thread in threads: thread.start()\n"
+            "    begun.wait()\n"
+            "    marks.close()\n"
+            "    for thread in threads: thread.join()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", rounds, tmp_path], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")

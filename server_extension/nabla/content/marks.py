@@ -36,6 +36,7 @@ class Marks:
         """Begin at `path`, a file that is nobody else's and is thrown away afterwards."""
         self._link = sqlite3.connect(path, check_same_thread=False)
         self._lock = threading.Lock()
+        self._closed = False
         self._link.executescript(_TABLES)
 
     def keep(self, md5s: Iterable[str]) -> None:
@@ -50,8 +51,11 @@ class Marks:
     def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         ahead = iter(rows)
         while batch := list(islice(ahead, BATCH)):
-            with self._lock, self._link:
-                self._link.executemany(statement, batch)
+            with self._lock:
+                if self._closed:
+                    return
+                with self._link:
+                    self._link.executemany(statement, batch)
 
     def kept(self) -> int:
         """Return how many objects of the store stay because something names them."""
@@ -78,5 +82,10 @@ class Marks:
             return dict(self._link.execute(asked, (before.timestamp(), after, limit)).fetchall())
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._link.close()
+        """Let go of the file: what is to stay from now on, no collection asks for.
+
+        A thread may be about to say so in this moment, and SQLite does not outlive being closed under it.
+        """
+        with self._lock:
+            self._closed = True
+            self._link.close()
