@@ -58,7 +58,7 @@ def read_dir(body: BinaryIO) -> Iterator[Listed]:
                 return
             try:
                 found, at = parse(text, at)
-            except ValueError:
+            except (ValueError, RecursionError):
                 if ended or len(text) - at > LONGEST:
                     raise _no_dir("an entry cannot be read") from None
                 break
