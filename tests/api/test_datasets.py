@@ -181,11 +181,9 @@ def test_a_deleted_dataset_is_gone_with_all_its_versions(ada: httpx.Client, brai
     ada.post("datasets/leaving/versions", json={"base": "latest"}).raise_for_status()
     assert ada.delete("datasets/leaving").status_code == 204
 
-    def gone() -> bool:
-        return ada.get("datasets/leaving").status_code == 404
-
-    until(gone, "the dataset to go")
-    assert not (Path(brain.nabla.home) / "versions" / made["parent"]).exists()
+    assert ada.get("datasets/leaving").status_code == 404
+    lists = Path(brain.nabla.home) / "versions" / made["parent"]
+    until(lambda: not lists.exists(), "its lists of files to go")
     assert problem(ada.get(f"datasets/{made['parent']}/versions/{made['name']}"), 404)
     again = ada.post("datasets", json={"name": "leaving"})
     assert again.status_code == 201, "the name is free again"
