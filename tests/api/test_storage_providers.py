@@ -294,7 +294,7 @@ def test_a_dataset_lies_only_with_a_provider_of_its_team_or_of_the_cluster(
     assert brain.call(providers.get(actor, "managed", "run", team=team)).id == MANAGED
     with pytest.raises(BadInput, match="is of another team"):
         brain.call(providers.get(actor, mine["id"], "run", team=team))
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="is of the team olga"):
         brain.call(providers.get(actor, mine["name"], "run", team=team))
 
 

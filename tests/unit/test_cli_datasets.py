@@ -131,6 +131,12 @@ def test_the_verbs_of_gradient_do_what_they_say(home: Path, nabla: Said, data: P
     nabla(*get, "some", "--source-path", "train/", "--source-path", "a.csv")
     assert sorted(file.name for file in (tmp_path / "some").iterdir()) == ["a.csv", "b.csv"]
 
+    more = json.loads(nabla("datasets", "versions", "create", "--id", "digits", "--base", "v1", "--json"))
+    assert nabla("datasets", "files", "delete", "--id", more["id"], "--path", "train") == "Deleted 1 file.\n"
+    assert paths(nabla, more["id"]) == ["a.csv"]
+    both = ["datasets", "versions", "create", "--id", "digits", "--base", "v1", "--source-path", "data"]
+    assert outcome(both) == 2
+    nabla("datasets", "versions", "delete", "--id", more["id"])
     nabla("datasets", "tags", "delete", "--id", "digits:v1")
     assert "v1" not in nabla("datasets", "tags", "list", "--id", "digits")
     renamed = nabla("datasets", "update", "--id", "digits", "--name", "numbers", "--description", "Ten.")

@@ -59,6 +59,8 @@ def export(*, version: str | None, given_id: str | None, output: str | None, rem
         as_json({"file": str(file), "version": found.id, "remote": where.url, "commands": commands})
         return
     click.echo(f"{found.id} is in {file}. In a DVC repository, let `dvc pull {file}` find it with:", err=True)
+    if where.key and not os.environ.get("NABLA_API_KEY"):
+        click.echo("NABLA_API_KEY has to be an API key there: here it is not set.", err=True)
     for command in commands:
         click.echo(plain(command))
 

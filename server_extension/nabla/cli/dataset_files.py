@@ -6,7 +6,7 @@ import click
 
 from nabla.cli.bar import Bar
 from nabla.cli.options import connect, json_option, one
-from nabla.cli.output import as_json, listing, plain, size
+from nabla.cli.output import as_json, counted, listing, plain, size
 
 LIMIT = 1000
 
@@ -59,7 +59,7 @@ def get(*, version: str, sources: tuple[str, ...], target: str, json: bool) -> N
     if json:
         as_json({"files": total.files, "size": total.size, "folder": target})
     else:
-        click.echo(f"{total.files:,} files, {size(total.size)}, are in {target}.")
+        click.echo(f"{counted(total.files, 'file')}, {size(total.size)}: in {target}.")
 
 
 @files.command()
@@ -86,7 +86,9 @@ def put(*, version: str, sources: tuple[str, ...], target: str, json: bool) -> N
     if json:
         as_json(filled)
     else:
-        click.echo(f"{filled.id} has {filled.files:,} files, {size(filled.size)}, and is not committed.")
+        click.echo(
+            f"{filled.id} has {counted(filled.files, 'file')}, {size(filled.size)}, and is not committed."
+        )
 
 
 @files.command()
@@ -102,4 +104,4 @@ def delete(*, version: str, paths: tuple[str, ...], json: bool) -> None:
     if json:
         as_json({"deleted": gone})
     else:
-        click.echo(f"Deleted {gone:,} files.")
+        click.echo(f"Deleted {counted(gone, 'file')}.")

@@ -72,9 +72,18 @@ def warn(version: DatasetVersion) -> None:
     metavar="PATH",
     help="A folder (`dir/`: what is in it) or file that is uploaded; may be repeated. Then it is committed.",
 )
+@click.option("--base", metavar="VERSION", help="Begin with the files of this version or tag, not empty.")
 @click.option("--tag", "tag", multiple=True, help="A tag that names it; may be repeated.")
 @json_option
-def create(*, dataset: str, message: str, sources: tuple[str, ...], tag: tuple[str, ...], json: bool) -> None:
+def create(
+    *,
+    dataset: str,
+    message: str,
+    sources: tuple[str, ...],
+    base: str | None,
+    tag: tuple[str, ...],
+    json: bool,
+) -> None:
     """Make a version of folders and files; without --source-path, begin one that files are put into.
 
     Only what is new is read and sent. After a break run it again: it goes on from there. Ctrl-C takes the
@@ -84,10 +93,12 @@ def create(*, dataset: str, message: str, sources: tuple[str, ...], tag: tuple[s
 
     if tag and not sources:
         raise click.UsageError("A tag names a committed version: give --source-path, or tag it later.")
+    if base and sources:
+        raise click.UsageError("A version of --source-path has exactly what is in there: leave --base out.")
     given = sources_of(sources)
     with connect() as client, Bar(quiet=json) as bar:
         if not given:
-            made = client.datasets.versions.begin(dataset, message=message)
+            made = client.datasets.versions.begin(dataset, message=message, base=base)
         else:
             made = client.datasets.commit(dataset, given, message=message, tags=tag, make=False, report=bar)
     warn(made)

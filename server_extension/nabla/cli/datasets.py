@@ -12,7 +12,7 @@ from nabla.cli.dataset_dvc import export, import_
 from nabla.cli.dataset_files import files
 from nabla.cli.dataset_versions import versions
 from nabla.cli.options import all_tags, connect, json_option, one, tag_options
-from nabla.cli.output import age, as_json, fields, listing, plain, size, table
+from nabla.cli.output import age, as_json, counted, fields, listing, plain, size, table
 from nabla.cli.public_datasets import public
 from nabla.errors import BadInput
 
@@ -170,7 +170,8 @@ def delete(*, dataset: str, yes: bool, json: bool) -> None:
     with connect() as client:
         found = client.datasets.get(dataset)
         if found.versions and not yes:
-            what = f"{found.versions} versions; the newest has {found.files:,} files, {size(found.size)}"
+            many = counted(found.versions, "version")
+            what = f"{many}; the newest has {counted(found.files, 'file')}, {size(found.size)}"
             click.echo(f"With {plain(found.name)} ({found.id}) go {what}.", err=True)
             if not sys.stdin.isatty():
                 raise BadInput("Nothing was deleted: add --yes to delete it without being asked.")

@@ -155,3 +155,8 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things in words: `1 file`, `2,000 files`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

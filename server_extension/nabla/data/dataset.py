@@ -140,9 +140,9 @@ class LocalDataset(os.PathLike[str]):
 
 def about(version: DatasetVersion) -> str:
     """Return how much a version holds."""
-    from nabla.cli.output import size
+    from nabla.cli.output import counted, size
 
-    return f"{version.files:,} files, {size(version.size)}"
+    return f"{counted(version.files, 'file')}, {size(version.size)}"
 
 
 def progress(title: str) -> AbstractContextManager[Report | None]:

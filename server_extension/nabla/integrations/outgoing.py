@@ -122,9 +122,10 @@ class Outgoing:
         addresses = [address.partition("%")[0] for address in found]
         for address in addresses:
             if not self.may_go(ipaddress.ip_address(address)):
+                what = host if host.strip("[]") == address else f"{host} leads to {address}, which"
                 raise BadInput(
-                    f"{host} leads to {address}, which is not an address of the internet: an admin can open "
-                    "it with Nabla.allowed_addresses.",
+                    f"{what} is not an address of the internet: an admin can open it with "
+                    "Nabla.allowed_addresses.",
                     field="url",
                 )
         return addresses

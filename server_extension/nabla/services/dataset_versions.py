@@ -196,7 +196,7 @@ class DatasetVersions:
             if tags and not force:
                 raise Conflict(
                     f"The version {called(dataset, found)} has the tags {', '.join(sorted(tags))}: "
-                    "say force=true to delete it with them.",
+                    "say force=true (--force) to delete it with them.",
                     field="force",
                 )
             mark_deleted(store, stored)

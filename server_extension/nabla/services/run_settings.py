@@ -49,7 +49,8 @@ class RunSettings:
         except BadInput as error:
             name = (error.field or "").rpartition(".")[2]
             mount = said.mounts.get(name)
-            if mount is None:
+            # An input may have the name of a mount: then it is not the file that is wrong.
+            if mount is None or (error.field or "").startswith(("inputs", "outputs")):
                 raise
             line = f"{mount.file}, line {mount.line}"
             raise BadInput(f"{line}: {error.message} {OUT}", field=error.field) from None

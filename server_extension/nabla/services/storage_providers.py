@@ -247,6 +247,15 @@ class StorageProviders:
             )
         if not mine:
             known = await self._providers.list(teams=[*actor.reach, CLUSTER], limit=MOST)
+            others = sorted(
+                {names[one.team] for one in known.items if one.name == name and one.team in names}
+            )
+            if team is not None and others:
+                raise NotFound(
+                    f"The storage provider {name!r} is of the team {' and of '.join(others)}: only its own "
+                    "datasets lie there.",
+                    field="storage_provider",
+                )
             near = did_you_mean(ref, [NAME, *(one.name for one in known.items)])
             raise NotFound(f"There is no storage provider {ref[:200]!r}.{near}", field="storage_provider")
         return mine[0]
