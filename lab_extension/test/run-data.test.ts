@@ -135,14 +135,20 @@ test('names and references that the service refuses keep the run from being sent
   assert.equal(await form.submit(), null);
 });
 
-test('a refusal of the service stands at the row that it is about, until that changes', async t => {
-  const refusal = new Refusal('inputs.digits: There is no dataset "digit".', 'inputs.digits');
-  const { form, data, row } = await again(t, () => refusal);
+test('a refusal of the service stands at its row until that changes, or it is asked again', async t => {
+  const answers: unknown[] = [1, 2].map(
+    () => new Refusal('inputs.digits: There is no dataset "digit".', 'inputs.digits')
+  );
+  const { form, data, row } = await again(t, () => answers.shift() ?? { id: 'r2' });
   assert.equal(await form.submit(), null);
   assert.equal(form.error, null);
   assert.equal(data.refError(row('inputs')), 'There is no dataset "digit".');
   data.setRef(row('inputs'), 'digits');
-  assert.ok(form.valid);
+  assert.ok(!data.refused);
+  assert.equal(await form.submit(), null);
+  assert.ok(data.refused);
+  assert.ok(form.valid, 'it may have been made meanwhile');
+  assert.ok(await form.submit());
 });
 
 test('offers are versions of the team and public ones to read, and datasets to write to', async t => {

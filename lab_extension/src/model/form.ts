@@ -167,7 +167,7 @@ export class FormModel {
     }
     this.submitting = true;
     this.error = null;
-    this._emit();
+    this.data.forgive();
     try {
       return await (this.source ? this._rerun(this.source) : this._create());
     } catch (error) {

@@ -62,8 +62,14 @@ export class RunData {
     return this.rows.filter(row => row.place === place);
   }
 
+  /** Whether it may be sent; what the service refused may be right by now. */
   get valid(): boolean {
-    return this.rows.every(row => !this.nameError(row) && !this.refError(row));
+    return this.rows.every(row => !this.nameError(row) && !this.refError({ ...row, error: null }));
+  }
+
+  /** Whether the service refused some of it. */
+  get refused(): boolean {
+    return this.rows.some(({ error }) => error !== null);
   }
 
   add(place: DataPlace): void {
@@ -135,6 +141,11 @@ export class RunData {
       ),
       ...Object.entries(spec.outputs ?? {}).map(([name, ref]) => row('outputs', name, ref, ref))
     ];
+  }
+
+  /** Forget what the service refused: it is asked again. */
+  forgive(): void {
+    this._set(this.rows.map(row => ({ ...row, error: null })));
   }
 
   /** Show an error of the service where it belongs (`inputs.digits`); false: it is not about data. */

@@ -151,7 +151,7 @@ export function RunForm(props: Props & { onStarted: (run: Run) => void }) {
         )}
         {!form.loading && form.instances && (
           <>
-            {tried && !form.valid && (
+            {tried && (!form.valid || form.data.refused) && (
               <ErrorLine message={trans.__('Correct the fields marked below, then run.')} />
             )}
             <Warnings form={form} trans={trans} />
