@@ -278,6 +278,19 @@ class TestSettingsOfAStranger:
         assert answer.status_code == 400, answer.text
         assert "what nobody knows" not in answer.text
 
+    def test_a_settings_file_reaches_no_other_team_of_whoever_runs_it(self, person: Person) -> None:
+        wanda = person("wanda")
+        wanda.post("teams", json={"name": "wandas-other"}).raise_for_status()
+        commit(wanda, "plans", {"a": b"1"}, team="wandas-other")
+        settings = b"integrations:\n  x: {type: dataset, ref: wandas-other/plans}\n"
+        files = {"train.ipynb": notebook("1"), ".gradient/settings.yaml": settings}
+        asked = {"snapshot": upload(wanda, files), "notebook": "train.ipynb"}
+        refused = wanda.post("runs", json=asked)
+        assert refused.status_code == 400
+        assert ".gradient/settings.yaml, line 2" in refused.json()["message"]
+        said = wanda.post("runs", json=asked | {"datasets": {"x": "wandas-other/plans"}})
+        assert said.status_code == 201, said.text
+
     def test_a_settings_file_that_is_too_large_is_not_read(self, person: Person) -> None:
         olga = person("olga")
         files = {"train.ipynb": notebook("1"), ".gradient/settings.yaml": b"#" * (1 << 21)}

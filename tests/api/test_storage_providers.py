@@ -258,10 +258,12 @@ def test_another_place_is_taken_only_when_what_versions_name_is_there(
     assert refused.status_code == 409
     assert repr(dataset.name) in refused.json()["message"]
     assert olga.patch(f"storage-providers/{made['id']}", json={"region": "eu-west-1"}).status_code == 200
-    assert (
-        olga.patch(f"storage-providers/{made['id']}", json={"endpoint": "http://127.0.0.1:1"}).status_code
-        == 503
-    )
+    place = f"storage-providers/{made['id']}"
+    elsewhere = {"endpoint": "http://127.0.0.1:1"}
+    unkept = olga.patch(place, json=elsewhere)
+    assert (unkept.status_code, unkept.json()["field"]) == (400, "endpoint")
+    keys = {"access_key": "AKIAANOTHER", "secret_access_key": "another"}
+    assert olga.patch(place, json=elsewhere | keys).status_code == 503
     s3.write("data", f"{moved.removeprefix('data/')}/{team}/files/md5/{name[:2]}/{name[2:]}", listing)
     assert olga.patch(f"storage-providers/{made['id']}", json={"bucket": moved}).status_code == 200
     assert store_of(brain, made["id"], team).size(name) == 2

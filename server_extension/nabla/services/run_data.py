@@ -73,14 +73,15 @@ class RunData:
         self._buckets = buckets
         self._waiting: dict[str, Waiting] = {}
 
-    async def choose(self, actor: Actor, run: Run) -> None:
+    async def choose(self, actor: Actor, run: Run, file: Actor | None = None) -> None:
         """Write into a new run which versions its references name, as `actor` may read them now.
 
+        `file` is as whom its datasets are looked for when a settings file named them.
         Raises `BadInput` for a reference that names none, or a dataset that the actor may not write to.
         """
         spec = run.spec
         run.inputs = await self._versions_of(actor, "inputs", spec.inputs)
-        run.datasets = await self._versions_of(actor, "datasets", spec.datasets or {})
+        run.datasets = await self._versions_of(file or actor, "datasets", spec.datasets or {})
         for name, ref in list(spec.outputs.items()):
             try:
                 spec.outputs[name] = await self._output(actor, run.team, ref)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -37,14 +38,17 @@ class RunSettings:
         Its settings file counts when nobody said which datasets it is to have. Raises `BadInput` with file
         and line for what cannot be mounted.
         """
-        said = MountSettings()
+        said, file = MountSettings(), None
         if run.spec.datasets is None:
             said = await self._read(run, snapshot)
             mounts = said.mounts.items()
+            # Who wrote the file need not be who runs it: it reaches no other team of whoever does.
+            inside = {team: role for team, role in actor.roles.items() if team == run.team}
+            file = replace(actor, roles=inside, shares={})
             run.spec.datasets = {name: one.ref for name, one in mounts if isinstance(one, DatasetMount)}
             run.buckets = {name: bucket_of(one) for name, one in mounts if isinstance(one, BucketMount)}
         try:
-            await self._data.choose(actor, run)
+            await self._data.choose(actor, run, file)
             await self._buckets.check(actor, run)
         except BadInput as error:
             name = (error.field or "").rpartition(".")[2]

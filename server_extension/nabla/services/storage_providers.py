@@ -135,6 +135,12 @@ class StorageProviders:
         versions of datasets name.
         """
         provider = await self._changed(actor, "write", ref)
+        moved = change.endpoint is not None and change.endpoint.strip() != provider.endpoint
+        if moved and not (change.access_key and change.secret_access_key):
+            raise BadInput(
+                "Another endpoint would be shown the keys that are kept: give both keys with it.",
+                field="endpoint",
+            )
         keys = await self._new_keys(provider, change)
         given = change.model_dump(
             exclude_unset=True, exclude_none=True, exclude={"version", "access_key", "secret_access_key"}
