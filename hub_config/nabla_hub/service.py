@@ -19,6 +19,7 @@ from nabla.errors import BadInput, NablaError
 from nabla_hub.processes import die_with_parent
 
 if TYPE_CHECKING:
+    from nabla.app import Nabla
     from nabla.schema import Run
 
 LOOK_SECONDS = 1.0
@@ -46,10 +47,8 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
     """Serve `home` on `url` and on its Unix socket until told to stop, or until the hub is gone."""
     from tornado.httpserver import HTTPServer
     from tornado.web import RedirectHandler
-    from traitlets.config import Config
 
     from nabla.api.application import BODY, application, listen_unix
-    from nabla.app import Nabla
     from nabla.embedded import announce, leave, spare_what_is_loaded
     from nabla_hub.identity import ServiceIdentity
     from nabla_hub.service_pages import routes as service_pages
@@ -59,10 +58,7 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, done.set)
     folder = Folder(home)
-    traits = Config(json.loads(os.environ.get("NABLA_TRAITS") or "{}"))
-    nabla = Nabla(config=traits, home=str(home), mode="hub", owner=owner, who="nabla up")
-    nabla.servers_walled = bool(os.environ.get("NABLA_SERVERS_WALLED"))
-    nabla.workload_url = url.rstrip("/") + prefix
+    nabla = _brain(home, owner, url.rstrip("/") + prefix)
     await nabla.start()
     servers = []
     interrupt = False
@@ -94,6 +90,19 @@ async def serve(home: Path, owner: str, url: str, prefix: str, public_url: str) 
         leave(home)
         folder.leave_interrupted(await nabla.stop(interrupt=interrupt))
         log.info("stopped")
+
+
+def _brain(home: Path, owner: str, url: str) -> Nabla:
+    """Make the brain of a home, with what the hub's configuration says of its traits."""
+    from traitlets.config import Config
+
+    from nabla.app import Nabla
+
+    traits = Config(json.loads(os.environ.get("NABLA_TRAITS") or "{}"))
+    nabla = Nabla(config=traits, home=str(home), mode="hub", owner=owner, who="nabla up")
+    nabla.servers_walled = bool(os.environ.get("NABLA_SERVERS_WALLED"))
+    nabla.workload_url = url
+    return nabla
 
 
 async def _until(done: asyncio.Event, parent: int) -> None:
