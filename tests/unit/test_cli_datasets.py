@@ -93,6 +93,16 @@ def test_every_verb_of_gradient_has_its_flags(line: list[str]) -> None:
         assert known[name].multiple == flag.rstrip("]").endswith("*"), flag
 
 
+def begin_with_another(nabla: Said) -> None:
+    """Begin a version with the files of the one that the tag v1 names, and delete it again."""
+    more = json.loads(nabla("datasets", "versions", "create", "--id", "digits", "--base", "v1", "--json"))
+    assert nabla("datasets", "files", "delete", "--id", more["id"], "--path", "train") == "Deleted 1 file.\n"
+    assert paths(nabla, more["id"]) == ["a.csv"]
+    both = ["datasets", "versions", "create", "--id", "digits", "--base", "v1", "--source-path", "data"]
+    assert outcome(both) == 2
+    nabla("datasets", "versions", "delete", "--id", more["id"])
+
+
 def test_the_verbs_of_gradient_do_what_they_say(home: Path, nabla: Said, data: Path, tmp_path: Path) -> None:
     made = nabla(
         "datasets", "create", "--name", "digits", "--storageProviderId", MANAGED, "--description", "Small."
@@ -131,12 +141,7 @@ def test_the_verbs_of_gradient_do_what_they_say(home: Path, nabla: Said, data: P
     nabla(*get, "some", "--source-path", "train/", "--source-path", "a.csv")
     assert sorted(file.name for file in (tmp_path / "some").iterdir()) == ["a.csv", "b.csv"]
 
-    more = json.loads(nabla("datasets", "versions", "create", "--id", "digits", "--base", "v1", "--json"))
-    assert nabla("datasets", "files", "delete", "--id", more["id"], "--path", "train") == "Deleted 1 file.\n"
-    assert paths(nabla, more["id"]) == ["a.csv"]
-    both = ["datasets", "versions", "create", "--id", "digits", "--base", "v1", "--source-path", "data"]
-    assert outcome(both) == 2
-    nabla("datasets", "versions", "delete", "--id", more["id"])
+    begin_with_another(nabla)
     nabla("datasets", "tags", "delete", "--id", "digits:v1")
     assert "v1" not in nabla("datasets", "tags", "list", "--id", "digits")
     renamed = nabla("datasets", "update", "--id", "digits", "--name", "numbers", "--description", "Ten.")
