@@ -45,7 +45,10 @@ def test_what_belongs_to_another_person_answers_404_everywhere(person: Person) -
         has_body = method in {"POST", "PATCH", "PUT"}
         answer = eve.request(method, filled(path, **ids), json=body if has_body else None)
         admins = path.startswith("people/")
-        assert answer.status_code == (403 if admins else 404), (method, path, answer.text)
+        # Where nothing of ana's is named, what is asked may be wrong before it is looked for.
+        hers = any(f"{{{name}}}" in path for name in ("project", "run", "snapshot"))
+        allowed = {403} if admins else {404} if hers else {400, 404}
+        assert answer.status_code in allowed, (method, path, answer.text)
         assert "private" not in answer.text
         assert "secret plan" not in answer.text
         tried += 1

@@ -19,17 +19,10 @@ from nabla.client import Client
 from nabla.embedded import Embedded
 from nabla.errors import BadInput, NotFound
 from nabla.integrations.dvc import Place, opened, place_of
-from s3_server import ACCESS_KEY, S3, SECRET_KEY, s3_service
+from s3_server import ACCESS_KEY, S3, SECRET_KEY
 
 DVC = str(Path(sys.executable).with_name("dvc"))
 Said = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with s3_service() as service:
-        service.bucket("data")
-        yield service
 
 
 @pytest.fixture(scope="module")

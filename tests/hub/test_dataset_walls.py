@@ -34,6 +34,7 @@ made = nabla.dataset({name!r}).commit(folder, message="from here")
 print("MADE", made.id, made.version.state, (nabla.dataset({name!r}) / "c.txt").read_text())
 """
 """Asks for a dataset by its name, reads it, tries to write, and commits a folder as another."""
+LISTED = "import os; print({!r} in os.listdir('/datasets'))"
 MAKE = "import os\nos.makedirs('/outputs/data/sub')\n" + "\n".join(
     f"open('/outputs/data/{path}', 'w').write({text!r})" for path, text in FILES.items()
 )
@@ -209,8 +210,9 @@ class TestAServer:
     def test_unmounted_it_is_gone(self, house: House, ben: Person, version: str, kernel: str) -> None:
         mounted(house, ben.token, version)
         path = "datasets/{}/versions/{}/mount".format(*version.split(":"))
+        assert ben.execute(kernel, LISTED.format(version.replace(":", "@"))) == "True\n"
         assert call(house, ben.token, "DELETE", path).status_code == 204
-        assert ben.execute(kernel, "import os; print(os.listdir('/datasets'))") == "[]\n"
+        assert ben.execute(kernel, LISTED.format(version.replace(":", "@"))) == "False\n"
         assert call(house, ben.token, "GET", path).status_code == 404
 
 
