@@ -14,6 +14,8 @@ from .conftest import final, start
 from .routes import CASES
 
 Person = Callable[[str], httpx.Client]
+OWN = "bucket-mounts/"
+"""Routes of what is the caller's alone: whatever they name there is theirs."""
 METHODS = [(method, path) for path, handler in table() for method in handler.rules]
 
 
@@ -38,7 +40,7 @@ def test_what_belongs_to_another_person_answers_404_everywhere(person: Person) -
     ids = {"project": project["id"], "run": run["id"], "snapshot": run["snapshot"], "path": "train.ipynb"}
     tried = 0
     for method, path in METHODS:
-        if "{" not in path:
+        if "{" not in path or path.startswith(OWN):
             continue
         sent = CASES[method, path].body if (method, path) in CASES else None
         body = sent if isinstance(sent, dict) else {}
